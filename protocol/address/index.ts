@@ -1,0 +1,17 @@
+/** Where one may connect on a tenant's word: the one way to reach an address that a tenant names. */
+export { type AddressClass, classifyAddress } from './address-class.ts'
+export {
+  type AddressPolicy,
+  type AddressPolicyInit,
+  type AddressRanges,
+  createAddressPolicy,
+  parseAddressRanges,
+} from './address-policy.ts'
+export { AddressRangeError, AddressRefusedError, AddressUnresolvedError } from './errors.ts'
+export {
+  createGuardedDispatcher,
+  type GuardedDispatcherComponents,
+  type GuardedDispatcherInit,
+  type Resolve,
+  resolveBySystem,
+} from './guarded-dispatcher.ts'
