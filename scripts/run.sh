@@ -1,0 +1,56 @@
+#!/bin/sh
+# The door that npm scripts go through: does a command's set-up, then runs it under the clone's own
+# Node 24, whatever `node` is in PATH. `npm run demo` is `sh scripts/run.sh demo`. The last command
+# is exec'd, so signals reach the program and its exit status is ours.
+#
+#   sh scripts/run.sh COMMAND [ARGUMENT…]
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+command=${1:?usage: sh scripts/run.sh COMMAND [ARGUMENT...]}
+shift
+
+street='--engine --registry --street --image --skopeo'
+needs=''
+case "$command" in
+  demo) needs=$street ;;
+  dev)
+    # The simulated engine needs neither Docker nor a registry, nor root.
+    case " $* " in
+      *' --engine simulated '* | *' --engine=simulated '* | *' --help '*) ;;
+      *) needs='--engine --registry --street --image' ;;
+    esac
+    ;;
+  test | test:e2e | test:long) needs=$street ;;
+esac
+
+# shellcheck disable=SC2086 # one word a flag
+sh "$here/setup.sh" $needs
+
+cd "$root"
+PATH="$root/node_modules/.bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+export PATH
+
+unit() { mocha 'protocol/**/*.test.ts' 'node/**/*.test.ts' 'coordinator/**/*.test.ts' 'registry-cache/**/*.test.ts' 'scripts/**/*.test.ts' 'test/**/*.test.ts' "$@"; }
+e2e() { mocha --timeout 120000 'test/**/*.e2e.ts' "$@"; }
+
+case "$command" in
+  demo) exec node scripts/demo.ts "$@" ;;
+  dev) exec node scripts/potluck.ts dev "$@" ;;
+  potluck) exec node scripts/potluck.ts "$@" ;;
+  check) exec node scripts/check.ts "$@" ;;
+  bench) exec node test/bench/main.ts "$@" ;;
+  test:unit) unit "$@" ;;
+  test:e2e) e2e "$@" ;;
+  test:long) exec mocha --timeout 900000 'test/**/*.long.ts' "$@" ;;
+  test)
+    node scripts/check.ts
+    unit "$@"
+    e2e "$@"
+    ;;
+  *)
+    printf 'potluck: unknown command %s\n' "$command" >&2
+    exit 2
+    ;;
+esac
