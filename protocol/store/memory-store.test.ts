@@ -1,0 +1,4 @@
+import { createMemoryStore } from './index.ts'
+import { storeConformance } from './store.conformance.ts'
+
+storeConformance('memory', async () => createMemoryStore())
