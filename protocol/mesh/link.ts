@@ -1,0 +1,167 @@
+/**
+ * A connection that is wanted for good: a node's to its coordinator. It dials, tags the connection
+ * so that the pruner spares it, and dials again when it breaks, later and later, with jitter: after
+ * a coordinator's restart all nodes return, and must not do so in step.
+ * Back-off: "full jitter" (Brooker, "Exponential Backoff And Jitter", AWS 2015).
+ */
+import type { Connection } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Clock } from '../clock.ts'
+import type { PeerId } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
+import type { Mesh } from './create-mesh.ts'
+import { PeerUnreachableError } from './errors.ts'
+import { peerIdOf, toLibp2pPeerId } from './identity.ts'
+import { peerDialMs } from './limits.ts'
+
+/** A peer and where it may be: multiaddrs, with or without `/p2p/`. */
+export type PeerAddress = Readonly<{ peer: PeerId; addresses: readonly string[] }>
+
+/** Not `keep-alive…`: libp2p's own reconnect queue would dial beside us, then drop the tag. */
+const linkTag = 'potluck-link'
+
+/**
+ * Connects to a peer, or takes the connection that is open already.
+ * @throws {PeerUnreachableError} no address answers within `timeoutMs`.
+ * @throws the signal's reason when aborted.
+ */
+export async function dialPeer(
+  mesh: Mesh,
+  { peer, addresses }: PeerAddress,
+  { signal, timeoutMs = peerDialMs }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
+): Promise<Connection> {
+  const id = toLibp2pPeerId(peer)
+  const open = mesh.getConnections(id).find((connection) => connection.status === 'open')
+  if (open && !open.limits) return open
+  const deadline = new AbortController()
+  const timer = setTimeout(
+    () => deadline.abort(new Error(`no answer in ${timeoutMs} ms`)),
+    timeoutMs,
+  )
+  try {
+    const targets = addresses.map((text) => withPeerId(text, peer))
+    return await mesh.dial(targets.length > 0 ? targets : id, {
+      signal: AbortSignal.any([signal, deadline.signal]),
+    })
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new PeerUnreachableError(peer, addresses.length, { cause })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function withPeerId(text: string, peer: PeerId) {
+  return multiaddr(text.includes('/p2p/') ? text : `${text}/p2p/${peer}`)
+}
+
+export interface Link {
+  /** The open connection, or undefined while there is none. */
+  connection(): Connection | undefined
+  /** Resolves with an open connection. @throws the signal's reason. */
+  connected(options: { readonly signal: AbortSignal }): Promise<Connection>
+  /** Dials at once if down, forgetting the back-off. */
+  retryNow(): void
+  /** Lets go; the connection stays for whoever else uses it. */
+  stop(): Promise<void>
+}
+
+export type LinkInit = PeerAddress &
+  Readonly<{
+    /** The first wait is drawn from 0 to this; it doubles up to `retryMaxMs`. */
+    retryMinMs?: number
+    retryMaxMs?: number
+    onUp?: (connection: Connection) => void
+    onDown?: () => void
+  }>
+
+/** Keeps a connection to one peer until `stop()` or `signal`. Starts to dial at once. */
+export function createLink(
+  { peer, addresses, retryMinMs = 250, retryMaxMs = 10_000, onUp, onDown }: LinkInit,
+  components: Readonly<{
+    mesh: Mesh
+    clock: Clock
+    /** Uniform in [0, 1). */
+    random: () => number
+    logger: Logger
+    signal?: AbortSignal
+  }>,
+): Link {
+  const { mesh, clock, random } = components
+  const logger = components.logger.child({ peer })
+  const stopped = new AbortController()
+  const signal = components.signal
+    ? AbortSignal.any([stopped.signal, components.signal])
+    : stopped.signal
+  let current: Connection | undefined
+  let nap = new AbortController()
+  let up = Promise.withResolvers<Connection>()
+
+  const isOurs = (event: CustomEvent<Connection>): boolean =>
+    peerIdOf(event.detail.remotePeer) === peer
+  let lost = Promise.withResolvers<void>()
+  const onClose = (event: CustomEvent<Connection>): void => {
+    if (!isOurs(event) || event.detail !== current) return
+    current = undefined
+    up = Promise.withResolvers()
+    onDown?.()
+    lost.resolve()
+  }
+
+  const run = async (): Promise<void> => {
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        current = await dialPeer(mesh, { peer, addresses }, { signal })
+        lost = Promise.withResolvers()
+        if (current.status !== 'open') {
+          current = undefined
+          throw new PeerUnreachableError(peer, addresses.length)
+        }
+        await mesh.peerStore.merge(toLibp2pPeerId(peer), { tags: { [linkTag]: { value: 100 } } })
+        logger.debug({ attempt }, 'link is up')
+        if (current) {
+          up.resolve(current)
+          onUp?.(current)
+          await until(lost.promise, signal)
+          attempt = -1
+        }
+      } catch (error) {
+        if (signal.aborted) break
+        logger.debug({ attempt, error }, 'link could not be made')
+      }
+      const capMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(Math.max(attempt, 0), 20))
+      nap = new AbortController()
+      await clock
+        .sleep(random() * capMs, { signal: AbortSignal.any([nap.signal, signal]) })
+        .catch(() => undefined)
+    }
+  }
+
+  mesh.addEventListener('connection:close', onClose)
+  const running = run().finally(() => mesh.removeEventListener('connection:close', onClose))
+  return {
+    connection: () => current,
+    connected: (options) => until(up.promise, AbortSignal.any([options.signal, signal])),
+    retryNow: () => nap.abort(),
+    async stop() {
+      stopped.abort(new Error('the link was stopped'))
+      await running
+      await mesh.peerStore
+        .merge(toLibp2pPeerId(peer), { tags: { [linkTag]: undefined } })
+        .catch(() => undefined)
+    },
+  }
+}
+
+/** `promise`, or the signal's reason. */
+async function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const stop = (): void => aborted.reject(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}

@@ -1,0 +1,45 @@
+/** Hosts on loopback for tests of what runs over the mesh; stopped together. */
+import { randomBytes } from 'node:crypto'
+import type { PeerId } from '../ids.ts'
+import { silentLogger } from '../log/index.ts'
+import { createMesh, type Mesh, type MeshInit } from './create-mesh.ts'
+import { peerIdOf } from './identity.ts'
+import type { PeerAddress } from './link.ts'
+
+export type MeshStreet = Readonly<{
+  /** Starts a host that listens on a free loopback port. */
+  host(init?: Partial<MeshInit> & { readonly banned?: (peer: PeerId) => boolean }): Promise<Mesh>
+  stop(): Promise<void>
+}>
+
+/** A street of hosts in this process. */
+export function createMeshStreet(): MeshStreet {
+  const hosts: Mesh[] = []
+  return {
+    async host({ banned = () => false, ...init } = {}) {
+      const mesh = await createMesh(
+        {
+          role: 'node',
+          seed: randomBytes(32),
+          listen: ['/ip4/127.0.0.1/tcp/0'],
+          testbed: true,
+          ...init,
+        },
+        { banned, logger: silentLogger },
+      )
+      hosts.push(mesh)
+      return mesh
+    },
+    async stop() {
+      await Promise.all(hosts.splice(0).map((mesh) => mesh.stop()))
+    },
+  }
+}
+
+/** How to reach a host. */
+export function addressOf(mesh: Mesh): PeerAddress {
+  return {
+    peer: peerIdOf(mesh.peerId),
+    addresses: mesh.getMultiaddrs().map((address) => address.toString()),
+  }
+}
