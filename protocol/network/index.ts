@@ -1,0 +1,10 @@
+/** The network: its file, which pins the root key, and how a new one is made. */
+export { type CreateNetworkInit, createNetwork, type NewNetwork } from './create-network.ts'
+export {
+  formatNetworkFile,
+  type Network,
+  NetworkFileError,
+  networkIdOf,
+  parseNetworkFile,
+  readNetworkFile,
+} from './network-file.ts'

@@ -1,0 +1,215 @@
+/**
+ * Everything that the coordinator (or, for certificates, the root key; for key sets, the node)
+ * signs. These shapes are the protocol: a receiver verifies the signature over the exact bytes,
+ * then parses them with these schemas, then asks whether they apply (judge.ts).
+ * Times are milliseconds of the coordinator's time. Source: leases.md and bundle.md of the design.
+ */
+import Type, { type Static } from 'typebox'
+import { SealedSchema } from '../sealing/index.ts'
+import {
+  BlobIdSchema,
+  BundleIdSchema,
+  BytesSchema,
+  CountSchema,
+  createCodec,
+  DigestSchema,
+  EpochSchema,
+  InstanceIdSchema,
+  ListSchema,
+  MultiaddrSchema,
+  NetworkIdSchema,
+  NonceSchema,
+  PeerIdSchema,
+  SignedSchema,
+  SlotIdSchema,
+  TermSchema,
+  TextSchema,
+  TimeMsSchema,
+  UuidSchema,
+} from '../wire/index.ts'
+
+const version = Type.Literal(1)
+
+/** Where a peer may be dialled. */
+export const PeerHintSchema = Type.Object({
+  peer: PeerIdSchema,
+  addrs: ListSchema(MultiaddrSchema, 16),
+})
+export type PeerHint = Static<typeof PeerHintSchema>
+
+/** The root key's word that this online key and peer are the coordinator of `term`. */
+export const TermCertificateSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  coordinator: PeerIdSchema,
+  /** The coordinator's online Ed25519 key: it signs orders of this term. */
+  orderKey: BytesSchema(32, 32),
+  issuedMs: TimeMsSchema,
+})
+export type TermCertificate = Static<typeof TermCertificateSchema>
+
+/** Leave to fetch one bundle's chunks, shown to every holder. */
+export const TicketSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  peer: PeerIdSchema,
+  bundle: BundleIdSchema,
+  issuedMs: TimeMsSchema,
+  expiresMs: TimeMsSchema,
+})
+export type Ticket = Static<typeof TicketSchema>
+
+export const RestartPolicySchema = Type.Union([
+  Type.Literal('always'),
+  Type.Literal('on_failure'),
+  Type.Literal('never'),
+])
+export type RestartPolicy = Static<typeof RestartPolicySchema>
+
+export const ResourcesSchema = Type.Object({
+  /** Thousandths of a core. */
+  milliCpus: CountSchema(1_024_000, 1),
+  memoryBytes: CountSchema(),
+  /** Writable layer and volumes. */
+  storageBytes: CountSchema(),
+  shmBytes: CountSchema(),
+  /** Exactly the GPUs allocated; empty for none. */
+  gpuUuids: ListSchema(Type.String({ pattern: '^GPU-[0-9a-fA-F-]{8,64}$' }), 16),
+})
+export type Resources = Static<typeof ResourcesSchema>
+
+/** The coordinator's order: this slot, this epoch, this node, until then. */
+export const AllocationSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  slot: SlotIdSchema,
+  epoch: EpochSchema,
+  node: PeerIdSchema,
+  instance: InstanceIdSchema,
+  nonce: NonceSchema,
+  issuedMs: TimeMsSchema,
+  notBeforeMs: TimeMsSchema,
+  /** The last moment to take the order; afterwards only the lease counts. */
+  acceptUntilMs: TimeMsSchema,
+  /** The first lease's end: it runs from the signing, also while the image downloads. */
+  leaseEndMs: TimeMsSchema,
+  lostAfterMs: CountSchema(),
+  orphanAfterMs: CountSchema(),
+  strict: Type.Boolean(),
+  bundle: BundleIdSchema,
+  ticket: SignedSchema,
+  hints: ListSchema(PeerHintSchema, 32),
+  resources: ResourcesSchema,
+  restart: RestartPolicySchema,
+  /** An {@link AllocationSecretsSchema}, for the node's one-time key. */
+  sealed: SealedSchema,
+})
+export type Allocation = Static<typeof AllocationSchema>
+
+/** What only the node may read: names, environment, the image's plaintext digests and keys. */
+export const AllocationSecretsSchema = Type.Object({
+  v: version,
+  /** The image's manifest, byte for byte, and its media type: what Docker pulls by digest. */
+  manifest: BytesSchema(2, 262_144),
+  manifestDigest: DigestSchema,
+  mediaType: TextSchema(255),
+  /** In the descriptor's order: config, then layers from the bottom. */
+  blobs: ListSchema(
+    Type.Object({
+      id: BlobIdSchema,
+      digest: DigestSchema,
+      sizeBytes: CountSchema(),
+      mediaType: TextSchema(255),
+      key: BytesSchema(32, 32),
+    }),
+    128,
+  ),
+  env: Type.Record(Type.String({ maxLength: 1_024 }), TextSchema(65_536)),
+  /** Replaces the image's command when not empty. */
+  command: ListSchema(TextSchema(1_000), 100),
+  organization: TextSchema(255),
+  organizationId: UuidSchema,
+  project: TextSchema(255),
+  projectId: UuidSchema,
+  group: TextSchema(255),
+  groupId: UuidSchema,
+})
+export type AllocationSecrets = Static<typeof AllocationSecretsSchema>
+
+/** The order to end an epoch of a slot now. */
+export const RevocationSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  slot: SlotIdSchema,
+  epoch: EpochSchema,
+  node: PeerIdSchema,
+  nonce: NonceSchema,
+  issuedMs: TimeMsSchema,
+  /** Time between SIGTERM and SIGKILL. */
+  graceMs: CountSchema(300_000),
+  reason: TextSchema(256),
+})
+export type Revocation = Static<typeof RevocationSchema>
+
+/** Who is a cache, a relay, a gateway. Numbered: an older one is refused. */
+export const RosterSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  number: CountSchema(),
+  issuedMs: TimeMsSchema,
+  members: ListSchema(
+    Type.Object({
+      peer: PeerIdSchema,
+      role: Type.Union([Type.Literal('cache'), Type.Literal('relay'), Type.Literal('gateway')]),
+      addrs: ListSchema(MultiaddrSchema, 16),
+    }),
+    1_000,
+  ),
+})
+export type Roster = Static<typeof RosterSchema>
+
+/** Refused peers. Numbered and chained by the hash of the list before it. */
+export const BanListSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  number: CountSchema(),
+  /** SHA-256 of the payload of list `number - 1`; zeroes for the first. */
+  previous: BytesSchema(32, 32),
+  issuedMs: TimeMsSchema,
+  bans: ListSchema(
+    Type.Object({ peer: PeerIdSchema, reason: TextSchema(256), sinceMs: TimeMsSchema }),
+    10_000,
+  ),
+})
+export type BanList = Static<typeof BanListSchema>
+
+/** A peer's fresh one-time X25519 keys, signed by its identity. */
+export const NodeKeysSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  peer: PeerIdSchema,
+  /** True: these replace all offered before (sent at each connect); false: they add. */
+  replaces: Type.Boolean(),
+  keys: ListSchema(BytesSchema(32, 32), 64),
+})
+export type NodeKeys = Static<typeof NodeKeysSchema>
+
+const maxBytes = 1 << 20
+export const termCertificateCodec = createCodec('term certificate', TermCertificateSchema, {
+  maxBytes: 1_024,
+})
+export const ticketCodec = createCodec('ticket', TicketSchema, { maxBytes: 1_024 })
+export const allocationCodec = createCodec('allocation', AllocationSchema, { maxBytes })
+export const allocationSecretsCodec = createCodec('allocation secrets', AllocationSecretsSchema, {
+  maxBytes: 590_000,
+})
+export const revocationCodec = createCodec('revocation', RevocationSchema, { maxBytes: 2_048 })
+export const rosterCodec = createCodec('roster', RosterSchema, { maxBytes })
+export const banListCodec = createCodec('ban list', BanListSchema, { maxBytes })
+export const nodeKeysCodec = createCodec('node keys', NodeKeysSchema, { maxBytes: 4_096 })
