@@ -1,0 +1,91 @@
+/**
+ * What a run left behind. Every process of a run is known by its environment, its cgroup, its
+ * network namespace or its command line; a daemon that forgot its engine, or an engine that forgot
+ * a container, is found by at least one of them.
+ */
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mountsUnder, type Namespace, namespacesNamed } from './namespaces.ts'
+import { runVariable } from './processes.ts'
+import { filesUnder, type RunFolder } from './run-folder.ts'
+
+export type Leftovers = Readonly<{
+  processes: readonly { pid: number; command: string }[]
+  namespaces: readonly string[]
+  mounts: readonly string[]
+  cgroups: readonly string[]
+  files: readonly string[]
+}>
+
+export type LeftoversQuery = Readonly<{
+  run: RunFolder
+  /** Of this run, removed ones too: a process may live on in one. */
+  namespaces?: readonly Namespace[]
+}>
+
+export async function findLeftovers({ run, namespaces = [] }: LeftoversQuery): Promise<Leftovers> {
+  const inodes = new Set(namespaces.map(({ inode }) => `net:[${inode}]`))
+  return {
+    processes: await processesOf(run, inodes),
+    namespaces: await namespacesNamed(`${run.name}-`),
+    mounts: [
+      ...(await mountsUnder(run.path)),
+      ...(await mountsUnder('/run/netns')).filter((point) => point.includes(`/${run.name}-`)),
+    ],
+    cgroups: await cgroupsOf(run),
+    files: await filesUnder(run.path),
+  }
+}
+
+/** How many things are left: 0 is clean. */
+export function countLeftovers(left: Leftovers): number {
+  const { processes, namespaces, mounts, cgroups, files } = left
+  return [processes, namespaces, mounts, cgroups, files].reduce(
+    (sum, { length }) => sum + length,
+    0,
+  )
+}
+
+async function processesOf(
+  run: RunFolder,
+  inodes: ReadonlySet<string>,
+): Promise<{ pid: number; command: string }[]> {
+  const found: { pid: number; command: string }[] = []
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
+    if (pid === process.pid) continue
+    const [command, environment, cgroup, net] = await Promise.all([
+      read(pid, 'cmdline'),
+      read(pid, 'environ'),
+      read(pid, 'cgroup'),
+      readlink(`/proc/${pid}/ns/net`).catch(() => ''),
+    ])
+    const ours =
+      environment.split('\0').includes(`${runVariable}=${run.name}`) ||
+      command.includes(`${run.path}/`) ||
+      new RegExp(`/${run.name}(-|/|$)`, 'm').test(cgroup) ||
+      inodes.has(net)
+    if (ours) found.push({ pid, command: command.replaceAll('\0', ' ').trim() })
+  }
+  return found
+}
+
+/** Empty when the process has ended meanwhile, or is a kernel thread. */
+async function read(pid: number, file: string): Promise<string> {
+  return await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
+}
+
+/** Two levels down: cgroup v1 has a tree for each controller, v2 one tree. */
+export async function cgroupsOf(run: RunFolder): Promise<string[]> {
+  const top = '/sys/fs/cgroup'
+  const names = async (path: string): Promise<string[]> =>
+    (await readdir(path, { withFileTypes: true }).catch(() => []))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(path, name))
+  const folders = await names(top)
+  const all = [...folders, ...(await Promise.all(folders.map(names))).flat()]
+  const ours = (path: string): boolean => {
+    const name = path.slice(path.lastIndexOf('/') + 1)
+    return name === run.name || name.startsWith(`${run.name}-`)
+  }
+  return all.filter(ours)
+}

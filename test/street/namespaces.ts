@@ -1,0 +1,110 @@
+/**
+ * Network namespaces under the names of one run. They are made with `ip netns`, so that people can
+ * look into them; disposing removes exactly those that this run made. Nothing is ever added to the
+ * machine's own namespace: no interface, no address, no firewall rule.
+ */
+import { readdir, readFile, rmdir, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { insideNamespace, runCommand } from './run-command.ts'
+import type { RunFolder } from './run-folder.ts'
+
+const netnsFolder = '/run/netns'
+
+export interface Namespace {
+  /** As `ip netns list` shows it: `<run>-<label>`. */
+  readonly name: string
+  readonly path: string
+  /** Names the namespace in /proc/PID/ns/net, also after the path is gone. */
+  readonly inode: number
+  /** Runs one shell script inside (`sh -eu`); resolves to its stdout. */
+  script(text: string, options?: { readonly signal?: AbortSignal }): Promise<string>
+}
+
+export interface Namespaces {
+  create(label: string, options?: { readonly signal?: AbortSignal }): Promise<Namespace>
+  /** Every namespace made, removed ones included. */
+  all(): readonly Namespace[]
+  /** Removes one; its interfaces go with it when its last process ends. */
+  remove(namespace: Namespace): Promise<void>
+  dispose(): Promise<void>
+}
+
+export async function createNamespaces({ run }: { run: RunFolder }): Promise<Namespaces> {
+  const made: Namespace[] = []
+  const present = new Set<Namespace>()
+  const mountedBefore = await isMounted(netnsFolder)
+  const remove = async (namespace: Namespace): Promise<void> => {
+    if (!present.delete(namespace)) return
+    await runCommand(['ip', 'netns', 'delete', namespace.name])
+  }
+  return {
+    async create(label, { signal } = {}) {
+      const name = `${run.name}-${label}`
+      // Not abortable between the kernel's doing and our knowing, else nobody would remove it.
+      signal?.throwIfAborted()
+      await runCommand(['ip', 'netns', 'add', name])
+      const path = join(netnsFolder, name)
+      const { ino } = await stat(path)
+      const namespace: Namespace = {
+        name,
+        path,
+        inode: ino,
+        script: (text, options) =>
+          runCommand(insideNamespace(path, ['sh', '-eu']), { input: text, ...options }),
+      }
+      made.push(namespace)
+      present.add(namespace)
+      await namespace.script('ip link set lo up', signal ? { signal } : {})
+      return namespace
+    },
+    all: () => made,
+    remove,
+    async dispose() {
+      for (const namespace of [...present].toReversed()) await remove(namespace)
+      if (!mountedBefore) await removeNetnsFolder()
+    },
+  }
+}
+
+/** Names in /run/netns that begin with `prefix`. */
+export async function namespacesNamed(prefix: string): Promise<string[]> {
+  const names = await readdir(netnsFolder).catch(() => [])
+  return names.filter((name) => name.startsWith(prefix))
+}
+
+/** Removes the namespaces of runs whose process was killed before it could; names are unique. */
+export async function removeDeadNamespaces(): Promise<string[]> {
+  const removed: string[] = []
+  for (const name of await namespacesNamed('potluck-')) {
+    const pid = /^potluck-(\d+)-/.exec(name)?.[1]
+    if (!pid || (await isAlive(pid))) continue
+    await runCommand(['ip', 'netns', 'delete', name]).catch(() => {}) // another run was quicker
+    removed.push(name)
+  }
+  return removed
+}
+
+/** Lines of this process's mount table that name `path` or what lies under it: mount points. */
+export async function mountsUnder(path: string): Promise<string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8')
+  const points = table.split('\n').flatMap((line) => line.split(' ')[4] ?? [])
+  return points.filter((point) => point === path || point.startsWith(`${path}/`))
+}
+
+async function isMounted(path: string): Promise<boolean> {
+  return (await mountsUnder(path)).includes(path)
+}
+
+/** `ip netns add` mounts its folder onto itself, the first time; undone when it is empty again. */
+async function removeNetnsFolder(): Promise<void> {
+  if ((await namespacesNamed('')).length > 0) return
+  await runCommand(['umount', netnsFolder]).catch(() => {}) // busy: another run has just begun
+  await rmdir(netnsFolder).catch(() => {})
+}
+
+async function isAlive(pid: string): Promise<boolean> {
+  return await stat(join('/proc', basename(pid))).then(
+    () => true,
+    () => false,
+  )
+}
