@@ -10,6 +10,12 @@ import type { RunFolder } from './run-folder.ts'
 
 const netnsFolder = '/run/netns'
 
+// Duplicate address detection would hold back every IPv6 address, link-local ones too, for a second
+// or two after its interface came up; nobody here has the same address.
+const firstThings = `
+for f in accept_dad dad_transmits accept_ra; do echo 0 > /proc/sys/net/ipv6/conf/default/$f; done
+ip link set lo up`
+
 export interface Namespace {
   /** As `ip netns list` shows it: `<run>-<label>`. */
   readonly name: string
@@ -54,7 +60,7 @@ export async function createNamespaces({ run }: { run: RunFolder }): Promise<Nam
       }
       made.push(namespace)
       present.add(namespace)
-      await namespace.script('ip link set lo up', signal ? { signal } : {})
+      await namespace.script(firstThings, signal ? { signal } : {})
       return namespace
     },
     all: () => made,
