@@ -1,0 +1,159 @@
+/** `potluck network create`: the keys of a new network, each file where its holder needs it. */
+import { access, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { multiaddr } from '@multiformats/multiaddr'
+import { Command } from 'commander'
+import { PotluckError } from '../../protocol/errors.ts'
+import type { CliContext } from './cli-context.ts'
+import { UsageError } from './report-error.ts'
+
+/** Where `network create` puts what, below its `--dir`. The coordinator's data folder is `coordinator/`. */
+export const networkFiles = {
+  network: 'network.json',
+  rootKey: 'root.key',
+  coordinatorData: 'coordinator',
+  coordinatorIdentity: 'coordinator/identity.key',
+  coordinatorOrderKey: 'coordinator/order.key',
+} as const
+
+type CreateOptions = Readonly<{
+  dir: string
+  name: string
+  coordinatorAddress: readonly string[]
+  householdPerAddress: readonly string[]
+  json?: boolean
+}>
+
+const more = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+
+export function networkCommand(context: CliContext): Command {
+  const noun = new Command('network').description('make a network: its keys and its file')
+  const create = noun
+    .command('create')
+    .description('draw the keys of a new network, and write the file that every peer needs')
+    .option('--dir <folder>', 'where the files go', '.')
+    .option('--name <name>', 'a name for people: lower-case letters, digits, dashes', 'potluck')
+    .requiredOption(
+      '--coordinator-address <multiaddr>',
+      'where peers dial the coordinator, without /p2p/… (repeatable, required)',
+      more,
+      [],
+    )
+    .option(
+      '--household-per-address <prefix>',
+      'addresses of which each is a household of its own, as 192.168.0.0/16 (repeatable)',
+      more,
+      [],
+    )
+    .option('--json', 'print one line of JSON on stdout')
+    .option('--verbose', 'tell errors with all their causes')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Example:',
+        '  potluck network create --dir my-network --name kitchen \\',
+        '    --coordinator-address /dns4/coordinator.example.net/tcp/4001',
+      ].join('\n'),
+    )
+  create.action(async () => createFiles(create.opts<CreateOptions>(), context))
+  return noun
+}
+
+async function createFiles(options: CreateOptions, { stdout }: CliContext): Promise<void> {
+  checkOptions(options)
+  const dir = resolve(options.dir)
+  const at = (file: string): string => join(dir, file)
+  for (const file of Object.values(networkFiles)) await refuseExisting(at(file))
+
+  const { createNetwork, formatNetworkFile, parseNetworkFile } = await import(
+    '../../protocol/network/index.ts'
+  )
+  const { identityFromSeed, writeSeed } = await import('../../protocol/identity/index.ts')
+  const made = await createNetwork({
+    name: options.name,
+    coordinatorAddrs: options.coordinatorAddress,
+    householdPerAddress: options.householdPerAddress,
+    issuedMs: Date.now(),
+  })
+  const text = formatNetworkFile(made.network)
+  // What cannot be read back must not be handed out.
+  parseNetworkFile(text, at(networkFiles.network))
+  await writeSeed(at(networkFiles.rootKey), made.rootSeed)
+  await writeSeed(at(networkFiles.coordinatorIdentity), made.coordinatorSeed)
+  await writeSeed(at(networkFiles.coordinatorOrderKey), made.orderSeed)
+  await writePublic(at(networkFiles.network), text)
+  const { peer } = await identityFromSeed(made.coordinatorSeed)
+  const result = {
+    network: made.network.network,
+    name: made.network.name,
+    coordinator: peer,
+    networkFile: at(networkFiles.network),
+    rootKeyFile: at(networkFiles.rootKey),
+    coordinatorDataDir: at(networkFiles.coordinatorData),
+  }
+  stdout(options.json ? `${JSON.stringify(result)}\n` : story(result))
+}
+
+function story(result: Readonly<Record<string, string>>): string {
+  return [
+    `Network ${result.name} (${result.network})`,
+    `  ${result.networkFile}: give it to every node and cache; it holds no secret`,
+    `  ${result.coordinatorDataDir}: the data folder of the coordinator ${result.coordinator}`,
+    `  ${result.rootKeyFile}: keep it offline; who has it owns the network, without it no restore`,
+    '',
+  ].join('\n')
+}
+
+function checkOptions({ name, coordinatorAddress, householdPerAddress }: CreateOptions): void {
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) {
+    throw new UsageError(
+      `--name ${JSON.stringify(name)} is not valid; give lower-case letters, digits and dashes, at most 63`,
+    )
+  }
+  if (coordinatorAddress.length === 0) {
+    throw new UsageError('--coordinator-address is required, such as /ip4/203.0.113.7/tcp/4001')
+  }
+  for (const text of coordinatorAddress) {
+    if (isDialAddress(text)) continue
+    throw new UsageError(
+      `--coordinator-address ${JSON.stringify(text)} is not valid; give a TCP multiaddr without /p2p/…, such as /ip4/203.0.113.7/tcp/4001`,
+    )
+  }
+  for (const prefix of householdPerAddress) {
+    if (/^[0-9a-f.:]+\/\d{1,3}$/i.test(prefix)) continue
+    throw new UsageError(
+      `--household-per-address ${JSON.stringify(prefix)} is not valid; give a prefix such as 192.168.0.0/16`,
+    )
+  }
+}
+
+function isDialAddress(text: string): boolean {
+  try {
+    const names = multiaddr(text)
+      .getComponents()
+      .map(({ name }) => name)
+    return names.includes('tcp') && !names.includes('p2p')
+  } catch {
+    return false
+  }
+}
+
+/** A root key that is overwritten takes its network with it. */
+async function refuseExisting(path: string): Promise<void> {
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  )
+  if (!exists) return
+  throw new PotluckError(
+    'NETWORK_EXISTS',
+    `${path} is there already; choose another --dir, a network is never overwritten`,
+    { fields: { path } },
+  )
+}
+
+async function writePublic(path: string, text: string): Promise<void> {
+  // `wx`: two that run at once must not mix their networks.
+  await writeFile(path, text, { flag: 'wx', mode: 0o644, flush: true })
+}

@@ -1,0 +1,97 @@
+/**
+ * A process from start to stop: signals, faults that nobody caught, deadlines. Without it each
+ * process would stop in its own way, and a hung one only by `kill -9`.
+ */
+import type { Static, TObject } from 'typebox'
+import type { Logger } from '../../protocol/log/index.ts'
+import { type ExitCode, exitCodes } from './exit-codes.ts'
+import type { ProcessModule, ReadyInfo } from './process-module.ts'
+
+/** A goodbye, running containers to stop, a store to flush. Service managers give 90 s. */
+const stopMs = 30_000
+/** After a bug little can be trusted: time to close the store, no more. */
+const faultStopMs = 5_000
+
+/** The parts of `process` that a run uses. */
+export interface ProcessEvents {
+  on(event: string, listener: (...args: unknown[]) => void): unknown
+  off(event: string, listener: (...args: unknown[]) => void): unknown
+  /** Ends the process at once. */
+  exit(code: ExitCode): void
+}
+
+export type RunProcessInit<S extends TObject> = Readonly<{
+  module: ProcessModule<S>
+  config: Static<S>
+  logger: Logger
+  onReady: (info: ReadyInfo) => void
+  events: ProcessEvents
+}>
+
+/**
+ * Runs until the module's `run` ends, and returns the exit code. SIGTERM or SIGINT asks it to stop;
+ * a second one, or a missed deadline, ends the process at once.
+ * @throws what `run` rejected with before it was ready: the story of a start that failed.
+ */
+export async function runProcess<S extends TObject>(init: RunProcessInit<S>): Promise<ExitCode> {
+  const { module, config, logger, events } = init
+  const controller = new AbortController()
+  let deadline: NodeJS.Timeout | undefined
+  let faulted = false
+  let ready = false
+
+  const stopWithin = (ms: number, why: string): void => {
+    clearTimeout(deadline)
+    deadline = setTimeout(() => {
+      logger.error({ waitedMs: ms }, 'did not stop in time, ending at once')
+      events.exit(exitCodes.failure)
+    }, ms)
+    controller.abort(new Error(why))
+  }
+  const onSignal = (name: unknown): void => {
+    if (controller.signal.aborted) {
+      logger.warn({ signal: name }, 'second signal, ending at once')
+      events.exit(exitCodes.failure)
+      return
+    }
+    logger.info({ signal: name }, 'stopping')
+    stopWithin(stopMs, `stopped by ${name}`)
+  }
+  const onFault = (error: unknown): void => {
+    logger.error({ error }, 'a fault that nothing caught, stopping')
+    if (faulted) return
+    faulted = true
+    stopWithin(faultStopMs, 'stopped by a fault')
+  }
+  const listeners = [
+    ['SIGTERM', onSignal],
+    ['SIGINT', onSignal],
+    ['uncaughtException', onFault],
+    ['unhandledRejection', onFault],
+  ] as const
+
+  for (const [event, listener] of listeners) events.on(event, listener)
+  try {
+    const onReady = (info: ReadyInfo): void => {
+      ready = true
+      init.onReady(info)
+    }
+    await module.run(config, { signal: controller.signal, logger, onReady })
+    logger.info({}, 'stopped')
+  } catch (error) {
+    if (!controller.signal.aborted && !ready) throw error
+    // Waits that ended because it was asked to stop are no failure.
+    if (!controller.signal.aborted || !isAbort(error, controller.signal)) {
+      logger.error({ error }, 'failed')
+      faulted = true
+    }
+  } finally {
+    clearTimeout(deadline)
+    for (const [event, listener] of listeners) events.off(event, listener)
+  }
+  return faulted ? exitCodes.failure : exitCodes.ok
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+}
