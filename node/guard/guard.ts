@@ -1,0 +1,130 @@
+/**
+ * The daemon's end of the guard: writes the file before a container exists and at each extension,
+ * starts the process and starts it again when it is gone. One owner of the file.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '../../protocol/clock.ts'
+import { PotluckError } from '../../protocol/errors.ts'
+import type { InstanceId, PeerId } from '../../protocol/ids.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import { guardFileCodec } from './plan.ts'
+
+export type GuardInit = Readonly<{
+  /** On tmpfs. */
+  runDir: string
+  node: PeerId
+  /** The engine's unix socket. */
+  socketPath: string
+  bootId: string
+}>
+
+export interface Guard {
+  /**
+   * Says until when (boot clock) each instance may run without a further word; the guard is on when
+   * this resolves. @throws {PotluckError} GUARD_UNAVAILABLE: nothing may be started then.
+   */
+  allow(stopAtMs: ReadonlyMap<InstanceId, number>): Promise<void>
+  /** Nothing runs any more: the file goes, and the process with it. */
+  stop(): Promise<void>
+}
+
+const startMs = 10_000
+const stopMs = 5_000
+
+/** A guard of what the daemon at `runDir` runs. No process is started before `allow`. */
+export function createGuard(
+  { runDir, node, socketPath, bootId }: GuardInit,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Guard {
+  const filePath = join(runDir, 'guard.cbor')
+  let alive: Socket | undefined
+  let entries = 0
+  let last: Promise<void> = Promise.resolve()
+
+  const write = async (stopAtMs: ReadonlyMap<InstanceId, number>): Promise<void> => {
+    const entries = [...stopAtMs].map(([instance, atMs]) => ({ instance, stopAtMs: atMs }))
+    const bytes = guardFileCodec.encode({ v: 1, bootId, node, socketPath, entries })
+    const draft = await open(`${filePath}.tmp`, 'w', 0o600)
+    try {
+      await draft.writeFile(bytes)
+    } finally {
+      await draft.close()
+    }
+    await rename(`${filePath}.tmp`, filePath)
+  }
+  const reach = async (): Promise<Socket | undefined> => {
+    const socket = connect(join(runDir, 'guard.sock'))
+    try {
+      await once(socket, 'connect')
+    } catch {
+      socket.destroy()
+      return undefined
+    }
+    socket.unref()
+    socket.on('error', () => socket.destroy())
+    socket.once('close', () => {
+      if (alive !== socket) return
+      alive = undefined
+      if (entries > 0) {
+        ensure().catch((error: unknown) => logger.error({ error }, 'the guard is gone'))
+      }
+    })
+    return socket
+  }
+  const ensure = async (): Promise<void> => {
+    if (alive) return
+    alive = await reach()
+    if (alive) return
+    startProcess(runDir)
+    const deadlineMs = clock.nowMs() + startMs
+    while (!alive && clock.nowMs() < deadlineMs) {
+      await clock.sleep(25)
+      alive = await reach()
+    }
+    if (!alive)
+      throw new PotluckError('GUARD_UNAVAILABLE', `the guard did not start in ${startMs} ms`)
+    logger.info({ runDir }, 'the guard is on')
+  }
+  return {
+    allow(stopAtMs) {
+      const step = last.then(async () => {
+        await mkdir(runDir, { recursive: true, mode: 0o700 })
+        await write(stopAtMs)
+        entries = stopAtMs.size
+        if (stopAtMs.size > 0) await ensure()
+      })
+      last = step.catch(() => undefined)
+      return step
+    },
+    async stop() {
+      await last
+      entries = 0
+      await rm(filePath, { force: true })
+      const socket = alive
+      if (!socket) return
+      const gone = once(socket, 'close', { signal: AbortSignal.timeout(stopMs) })
+      await gone.catch(() => logger.warn({ runDir }, 'the guard still has something to stop'))
+      socket.destroy()
+    },
+  }
+}
+
+/** In a session of its own, so that nothing which ends the daemon ends it too. */
+function startProcess(runDir: string): void {
+  const logFile = openSync(join(runDir, 'guard.log'), 'a', 0o600)
+  const main = fileURLToPath(new URL('./guard-process.ts', import.meta.url))
+  const child = spawn(process.execPath, [main, runDir], {
+    detached: true,
+    stdio: ['ignore', logFile, logFile],
+    env: {},
+  })
+  child.on('error', () => undefined) // seen as a guard that does not come
+  child.unref()
+  closeSync(logFile)
+}
