@@ -43,7 +43,7 @@ describe('image references', () => {
       [`app@${DIGEST}@${DIGEST}`]: "more than one '@'",
       'exa mple.com/app': 'no valid registry host',
       'host:99999/app': 'no valid registry host',
-      'https://ghcr.io/app': 'a part',
+      'https://ghcr.io/app': 'no valid registry host',
       'user:pass@ghcr.io/app': 'a digest',
       [`a/${'b'.repeat(260)}`]: 'longer than 255',
     }
@@ -51,6 +51,16 @@ describe('image references', () => {
       expect(() => parseReference(text), text)
         .to.throw(words)
         .with.property('code', 'REFERENCE_INVALID')
+    }
+  })
+
+  it('shows no password that was put into one', () => {
+    for (const text of [
+      'user:canary@ghcr.io/app',
+      'https://user:canary@ghcr.io/app',
+      'a@canary@b',
+    ]) {
+      expect(() => parseReference(text)).to.throw(/^(?!.*canary)/s)
     }
   })
 

@@ -103,7 +103,9 @@ function checkPath(text: string, path: string): void {
 }
 
 function invalid(text: string, why: string): ImageSourceError {
-  const shown = text.slice(0, 128).replace(/[^\x21-\x7e]/g, '?')
+  // What stands before an '@' may be a password that was put in, as in URLs.
+  const named = /@sha256:/.test(text) ? text : text.replace(/^.*@/s, '…@')
+  const shown = named.slice(0, 128).replace(/[^\x21-\x7e…]/g, '?')
   return new ImageSourceError(
     'REFERENCE_INVALID',
     `image reference '${shown}' ${why}. Write it like 'ubuntu:24.04' or 'ghcr.io/owner/name@sha256:…'`,
