@@ -38,7 +38,7 @@ export function blobIdFor(key: Uint8Array, digest: Digest, chunkSizeBytes: numbe
 }
 
 /** The name of a chunk: SHA-256 (32 bytes) of what travels. */
-export function chunkNameOf(travelling: Uint8Array): Uint8Array {
+export function chunkNameOf(travelling: Uint8Array): Buffer {
   return hash('sha256', travelling, 'buffer')
 }
 

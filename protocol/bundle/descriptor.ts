@@ -10,9 +10,9 @@
  */
 import { hash } from 'node:crypto'
 import Type from 'typebox'
-import { errorCode, PotluckError } from '../errors.ts'
+import { PotluckError } from '../errors.ts'
 import type { BlobId, BundleId } from '../ids.ts'
-import { BytesSchema, CountSchema, createCodec, ListSchema } from '../wire/index.ts'
+import { BytesSchema, CountSchema, createCodec } from '../wire/index.ts'
 import { type BlobCut, cutFor } from './chunk-size.ts'
 import { MalformedDescriptorError } from './errors.ts'
 
@@ -126,7 +126,7 @@ function decodeEntries(bytes: Uint8Array): Type.Static<typeof DescriptorSchema> 
 /** The codec's errors (malformed, too large) under the one code that readers of bundles handle. */
 function asMalformed(cause: unknown): Error {
   if (!(cause instanceof PotluckError)) throw cause
-  return new MalformedDescriptorError(errorCode(cause) ?? 'unreadable', { cause })
+  return new MalformedDescriptorError(cause.message, { cause })
 }
 
 function malformed(blobIndex: number, reason: string): MalformedDescriptorError {

@@ -8,6 +8,7 @@
  */
 import assert from 'node:assert/strict'
 import { createHash, type Hash } from 'node:crypto'
+import { errorCode } from '../errors.ts'
 import type { Digest } from '../ids.ts'
 import { blobIdFor, type ChunkPosition, chunkNameOf, openChunk, sealChunk } from './chunk-cipher.ts'
 import { type BlobCut, cutFor, plainBytesOf } from './chunk-size.ts'
@@ -65,7 +66,7 @@ export async function* encryptBlob(
 
 /**
  * Where to go on with a blob of which chunks 0 to `heldCount` − 1 are held: they are opened and fed
- * to the hash again, since a hash cannot be stored.
+ * to the hash again, since a hash cannot be stored. At one that rotted, it stops: go on from there.
  * @param read a held chunk as it travels
  * @throws {ChunkNotOpenedError} they were sealed under another key: discard them.
  */
@@ -77,10 +78,24 @@ export async function resumeFrom(
   const blob = blobIdFor(key, digest, chunkSizeBytes)
   const hash = createHash('sha256')
   for (let index = 0; index < heldCount; index += 1) {
+    const sealed = await readUnlessRotten(read, index)
+    if (!sealed) return { fromChunk: index, hash }
     const position: ChunkPosition = { blob, index, count }
-    hash.update(openChunk(key, position, await read(index)))
+    hash.update(openChunk(key, position, sealed))
   }
   return { fromChunk: heldCount, hash }
+}
+
+async function readUnlessRotten(
+  read: (index: number) => Promise<Uint8Array>,
+  index: number,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await read(index)
+  } catch (error) {
+    if (errorCode(error) === 'CHUNK_ROTTEN') return undefined
+    throw error
+  }
 }
 
 /** Gathers pieces into chunks. It keeps the last chunk for `end`, and refuses a byte too many. */

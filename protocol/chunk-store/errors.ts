@@ -46,6 +46,13 @@ export class BundleRemovedError extends PotluckError {
   }
 }
 
+/** The blob was removed while it was being used; see {@link BundleRemovedError}. */
+export class BlobRemovedError extends PotluckError {
+  constructor(blob: BlobId) {
+    super('BLOB_REMOVED', `blob ${blob} is no longer stored`, { fields: { blob } })
+  }
+}
+
 /** Two descriptors, or a draft and a descriptor, disagree about a blob. */
 export class BlobConflictError extends PotluckError {
   constructor(blob: BlobId, reason: string) {
@@ -57,6 +64,13 @@ export class BlobConflictError extends PotluckError {
 export class DraftInUseError extends PotluckError {
   constructor(blob: BlobId) {
     super('DRAFT_IN_USE', `blob ${blob} is being written already`, { fields: { blob } })
+  }
+}
+
+/** A draft was used after it was released, taken over by a bundle, or closed with the store. */
+export class DraftClosedError extends PotluckError {
+  constructor(blob: BlobId) {
+    super('DRAFT_CLOSED', `the draft of blob ${blob} is closed`, { fields: { blob } })
   }
 }
 

@@ -1,10 +1,16 @@
-/** Encrypted chunks on disk, under a byte budget. `createBundleStore` comes with the next commit. */
+/** Encrypted chunks on disk, under a byte budget. */
+export {
+  type BundleStoreComponents,
+  type BundleStoreInit,
+  openBundleStore,
+} from './bundle-store.ts'
 export {
   BlobConflictError,
   BudgetExceededError,
   BundleRemovedError,
   ChunkNotHeldError,
   ChunkRottenError,
+  DraftClosedError,
   DraftIncompleteError,
   DraftInUseError,
   StoreClosedError,

@@ -1,0 +1,243 @@
+/**
+ * One blob on disk: a sparse file of chunks and a bitmap. Bundles that list the blob and the draft
+ * that writes it share this one object, so a chunk is written once and all of them hear of it.
+ */
+import assert from 'node:assert/strict'
+import type { FileHandle } from 'node:fs/promises'
+import {
+  type Bitfield,
+  type BlobCut,
+  chunkNameBytes,
+  chunkNameOf,
+  type ReadonlyBitfield,
+  tagBytes,
+  travelBytesOf,
+} from '../bundle/index.ts'
+import { errorCode } from '../errors.ts'
+import type { BlobId, BundleId } from '../ids.ts'
+import { type BitmapFile, createBitmapFile } from './bitmap-file.ts'
+import { readAt, removeFiles, type StoreFiles, writeAt } from './disk.ts'
+import { namesHeaderBytes } from './draft-names.ts'
+import { BlobRemovedError, ChunkNotHeldError, ChunkRottenError, StoreDiskError } from './errors.ts'
+import type { FilePool } from './file-pool.ts'
+
+export type BlobFileInit = Readonly<{
+  id: BlobId
+  cut: BlobCut
+  /** Chunk names, 32 bytes each; of a draft, those known so far and zeroes. It is kept, not copied. */
+  names: Buffer
+  held: Bitfield
+}>
+
+export type BlobFileComponents = Readonly<{
+  files: StoreFiles
+  pool: FilePool
+  /** Told of every change of the bytes held. */
+  onBytes(changeBytes: number): void
+}>
+
+export type BlobListener = Readonly<{ held(index: number): void; lost(index: number): void }>
+
+export class BlobFile {
+  readonly id: BlobId
+  readonly cut: BlobCut
+  readonly names: Buffer
+  /** The bundles that list it; none: it is a draft. */
+  readonly listedBy = new Set<BundleId>()
+  readonly listeners = new Set<BlobListener>()
+  /** Writers and open drafts: while there are any, it is not evicted. */
+  uses = 0
+  /** Found after a reboot and not verified since. */
+  suspect = false
+  readonly #held: Bitfield
+  readonly #bitmap: BitmapFile
+  readonly #writing = new Map<number, Promise<void>>()
+  readonly #components: BlobFileComponents
+  readonly #under = new Set<Promise<unknown>>()
+  #heldBytes = 0
+  #removed = false
+
+  constructor(init: BlobFileInit, components: BlobFileComponents) {
+    this.id = init.id
+    this.cut = init.cut
+    this.names = init.names
+    this.#held = init.held
+    this.#components = components
+    const { files, pool } = components
+    this.#bitmap = createBitmapFile({ path: files.held(init.id), bits: init.held }, { pool })
+    for (let index = 0; index < init.cut.chunkCount; index += 1) {
+      if (init.held.has(index)) this.#heldBytes += travelBytesOf(init.cut, index)
+    }
+    components.onBytes(this.#heldBytes)
+  }
+
+  get held(): ReadonlyBitfield {
+    return this.#held
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  nameOf(index: number): Buffer {
+    return this.names.subarray(index * chunkNameBytes, (index + 1) * chunkNameBytes)
+  }
+
+  /** Writes a chunk, then its bit. Returns false where it was held, or another write did it. */
+  async write(index: number, bytes: Uint8Array): Promise<boolean> {
+    if (this.#removed) throw new BlobRemovedError(this.id)
+    if (this.#held.has(index)) return false
+    const other = this.#writing.get(index)
+    if (other) {
+      await other
+      return false
+    }
+    const written = this.#track(this.#writeChunk(index, bytes))
+    this.#writing.set(index, written)
+    try {
+      await written
+    } finally {
+      this.#writing.delete(index)
+    }
+    return true
+  }
+
+  /** @throws {ChunkNotHeldError} @throws {ChunkRottenError} it is dropped, a draft's later ones too. */
+  async read(index: number): Promise<Uint8Array> {
+    if (this.#removed) throw new BlobRemovedError(this.id)
+    if (!this.#held.has(index)) throw new ChunkNotHeldError(index)
+    return await this.#track(this.#readVerified(index))
+  }
+
+  async #readVerified(index: number): Promise<Uint8Array> {
+    const bytes = await this.#readChunk(index)
+    if (bytes && chunkNameOf(bytes).equals(this.nameOf(index))) return bytes
+    await this.drop(index)
+    throw new ChunkRottenError(index)
+  }
+
+  /** No longer holds a chunk; of a draft, none of those after it either: it is a prefix. */
+  async drop(index: number): Promise<void> {
+    const end = this.listedBy.size > 0 ? index + 1 : this.cut.chunkCount
+    const changes: Promise<void>[] = []
+    for (let at = index; at < end; at += 1) {
+      if (!this.#held.set(at, false)) continue
+      this.#addBytes(-travelBytesOf(this.cut, at))
+      for (const listener of this.listeners) listener.lost(at)
+      changes.push(this.#bitmap.set(at, false))
+    }
+    await this.#track(Promise.all(changes))
+  }
+
+  /** Takes a descriptor's names for those of a draft; chunks that it named otherwise are dropped. */
+  async rename(names: Buffer): Promise<void> {
+    for (let index = 0; index < this.cut.chunkCount; index += 1) {
+      const name = names.subarray(index * chunkNameBytes, (index + 1) * chunkNameBytes)
+      if (name.equals(this.nameOf(index))) continue
+      await this.drop(index)
+      this.nameOf(index).set(name)
+    }
+  }
+
+  /** Reads every held chunk; what has rotted is dropped. @param signal ends it between two chunks. */
+  async verify({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    for (let index = 0; index < this.cut.chunkCount; index += 1) {
+      if (signal.aborted || this.#removed) return
+      if (!this.#held.has(index)) continue
+      await this.read(index).catch((error: unknown) => {
+        if (!isExpectedLoss(error)) throw error
+      })
+    }
+    this.suspect = false
+  }
+
+  /** Syncs the files to disk, for what a power cut should not cost. */
+  async sync(): Promise<void> {
+    const { files } = this.#components
+    const paths = [files.chunks(this.id), files.held(this.id)]
+    if (this.listedBy.size === 0) paths.push(files.names(this.id))
+    for (const path of paths) {
+      await this.#track(this.#use('sync a blob', path, (file) => file.datasync()))
+    }
+  }
+
+  /** Persists the name of a draft's chunk, which `names` has already. */
+  async writeName(index: number): Promise<void> {
+    const path = this.#components.files.names(this.id)
+    const position = namesHeaderBytes + index * chunkNameBytes
+    await this.#track(
+      this.#use('write a name', path, (file) => writeAt(file, this.nameOf(index), position)),
+    )
+  }
+
+  /** Resolves when no read or write is under way. */
+  async idle(): Promise<void> {
+    while (this.#under.size > 0) await Promise.allSettled(this.#under)
+  }
+
+  /** Ends all use and removes the files. */
+  async remove(): Promise<void> {
+    this.#removed = true
+    await this.idle()
+    this.#components.onBytes(-this.#heldBytes)
+    this.#heldBytes = 0
+    const { files, pool } = this.#components
+    const paths = [files.chunks(this.id), files.held(this.id), files.names(this.id)]
+    for (const path of paths) await pool.forget(path)
+    await removeFiles(...paths)
+  }
+
+  async #writeChunk(index: number, bytes: Uint8Array): Promise<void> {
+    assert(bytes.length === travelBytesOf(this.cut, index), 'a chunk of another length')
+    const path = this.#components.files.chunks(this.id)
+    const position = this.#positionOf(index)
+    await this.#use('write a chunk', path, (file) => writeAt(file, bytes, position))
+    await this.#bitmap.set(index, true)
+    this.#held.set(index)
+    this.#addBytes(bytes.length)
+    for (const listener of this.listeners) listener.held(index)
+  }
+  /** Undefined where the disk itself gives up on the place (EIO): as rotten as changed bytes. */
+  async #readChunk(index: number): Promise<Uint8Array | undefined> {
+    const path = this.#components.files.chunks(this.id)
+    const sizeBytes = travelBytesOf(this.cut, index)
+    const position = this.#positionOf(index)
+    try {
+      return await this.#use('read a chunk', path, (file) => readAt(file, sizeBytes, position))
+    } catch (error) {
+      if (error instanceof StoreDiskError && errorCode(error.cause) === 'EIO') return undefined
+      throw error
+    }
+  }
+
+  async #use<T>(action: string, path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {
+    try {
+      return await this.#components.pool.use(path, work)
+    } catch (cause) {
+      throw new StoreDiskError(action, { cause, fields: { blob: this.id } })
+    }
+  }
+
+  #positionOf(index: number): number {
+    return index * (this.cut.chunkSizeBytes + tagBytes)
+  }
+
+  #addBytes(changeBytes: number): void {
+    this.#heldBytes += changeBytes
+    this.#components.onBytes(changeBytes)
+  }
+
+  /** Counts `work` as under way, so that removing and closing wait for it. */
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#under.add(work)
+    try {
+      return await work
+    } finally {
+      this.#under.delete(work)
+    }
+  }
+}
+
+function isExpectedLoss(error: unknown): boolean {
+  return error instanceof ChunkRottenError || error instanceof BlobRemovedError
+}

@@ -1,0 +1,190 @@
+/**
+ * A bundle as its users see it: one numbering and one bitfield over blobs that other bundles may
+ * share. It forwards what happens to its blobs, and ends every wait when it is removed.
+ */
+import {
+  Bitfield,
+  type BundleLayout,
+  chunkNameOf,
+  createLayout,
+  type Descriptor,
+} from '../bundle/index.ts'
+import type { BundleId } from '../ids.ts'
+import type { BlobFile, BlobListener } from './blob-file.ts'
+import { BlobRemovedError, BundleRemovedError, WrongChunkError } from './errors.ts'
+import type { StoredBundle } from './types.ts'
+
+export type StoredBundleInit = Readonly<{
+  id: BundleId
+  descriptor: Descriptor
+  descriptorBytes: Uint8Array
+  /** In the descriptor's order. */
+  blobs: readonly BlobFile[]
+}>
+
+export type StoredBundleComponents = Readonly<{
+  /** Writes a verified chunk under the budget. */
+  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean>
+  /** Marks the bundle as just used. */
+  touch(id: BundleId): void
+}>
+
+/** What the store alone may do with a bundle. */
+export interface OwnedBundle extends StoredBundle {
+  readonly blobs: readonly BlobFile[]
+  /** Ends its use: waits end with `reason`, and nothing is heard of its blobs any more. */
+  end(reason: Error): void
+}
+
+type Listener = (chunk: number) => void
+
+export function createStoredBundle(
+  { id, descriptor, descriptorBytes, blobs }: StoredBundleInit,
+  { write, touch }: StoredBundleComponents,
+): OwnedBundle {
+  const layout = createLayout(descriptor)
+  const held = new Bitfield(layout.chunkCount)
+  const heldListeners = new Set<Listener>()
+  const lostListeners = new Set<Listener>()
+  const waits = createWaits()
+  let ended: Error | undefined
+
+  const forwards = blobs.map((blob, blobIndex) => {
+    const first = layout.firstChunkOf(blobIndex)
+    for (const run of blob.held.runs()) {
+      for (let at = 0; at < run.count; at += 1) held.set(first + run.start + at)
+    }
+    const listener: BlobListener = {
+      held(index) {
+        held.set(first + index)
+        waits.resolve(first + index)
+        tell(heldListeners, first + index)
+      },
+      lost(index) {
+        held.set(first + index, false)
+        tell(lostListeners, first + index)
+      },
+    }
+    blob.listeners.add(listener)
+    return { blob, listener }
+  })
+  /** Runs `work`, and says that the bundle was removed where that is why it failed. */
+  const alive = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (ended) throw ended
+    try {
+      return await work()
+    } catch (error) {
+      throw error instanceof BlobRemovedError ? (ended ?? new BundleRemovedError(id)) : error
+    }
+  }
+  return {
+    id,
+    descriptor,
+    descriptorBytes,
+    layout,
+    held,
+    blobs,
+    get complete() {
+      return held.full
+    },
+    put: (chunk, bytes) =>
+      alive(async () => {
+        touch(id)
+        if (held.has(chunk)) return 'held'
+        const { blob, index } = verify(layout, blobs, chunk, bytes)
+        return (await write(blob, index, bytes)) ? 'stored' : 'held'
+      }),
+    read: (chunk, { signal } = {}) =>
+      alive(async () => {
+        signal?.throwIfAborted()
+        touch(id)
+        const { blobIndex, index } = layout.locate(chunk)
+        return await blobAt(blobs, blobIndex).read(index)
+      }),
+    onHeld: (listener) => subscribe(heldListeners, listener),
+    onLost: (listener) => subscribe(lostListeners, listener),
+    whenHeld: (chunk, { signal }) =>
+      alive(async () => {
+        signal.throwIfAborted()
+        if (!held.has(chunk)) await waits.wait(chunk, signal)
+      }),
+    end(reason) {
+      ended ??= reason
+      for (const { blob, listener } of forwards) blob.listeners.delete(listener)
+      waits.rejectAll(reason)
+      heldListeners.clear()
+      lostListeners.clear()
+    },
+  }
+}
+
+function verify(
+  layout: BundleLayout,
+  blobs: readonly BlobFile[],
+  chunk: number,
+  bytes: Uint8Array,
+): { readonly blob: BlobFile; readonly index: number } {
+  const { blobIndex, index, travelBytes } = layout.locate(chunk)
+  if (bytes.length !== travelBytes) {
+    throw new WrongChunkError(chunk, `${bytes.length} bytes instead of ${travelBytes}`)
+  }
+  if (!chunkNameOf(bytes).equals(layout.nameOf(chunk))) {
+    throw new WrongChunkError(chunk, 'another SHA-256')
+  }
+  return { blob: blobAt(blobs, blobIndex), index }
+}
+
+function blobAt(blobs: readonly BlobFile[], blobIndex: number): BlobFile {
+  const blob = blobs[blobIndex]
+  if (!blob) throw new RangeError(`no blob ${blobIndex}`)
+  return blob
+}
+
+function subscribe(listeners: Set<Listener>, listener: Listener): () => void {
+  // A wrapper, so that one function subscribed twice is two subscriptions.
+  const own: Listener = (chunk) => listener(chunk)
+  listeners.add(own)
+  return () => {
+    listeners.delete(own)
+  }
+}
+
+/** A listener that throws is a bug of its own: it must surface, but not fail the write. */
+function tell(listeners: ReadonlySet<Listener>, chunk: number): void {
+  for (const listener of listeners) {
+    try {
+      listener(chunk)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}
+
+/** Those who wait for a chunk. */
+function createWaits() {
+  const waiting = new Map<number, Set<PromiseWithResolvers<void>>>()
+  return {
+    async wait(chunk: number, signal: AbortSignal): Promise<void> {
+      const waiter = Promise.withResolvers<void>()
+      const waiters = waiting.get(chunk) ?? new Set()
+      waiting.set(chunk, waiters.add(waiter))
+      const stop = (): void => waiter.reject(signal.reason)
+      signal.addEventListener('abort', stop, { once: true })
+      try {
+        await waiter.promise
+      } finally {
+        signal.removeEventListener('abort', stop)
+        waiters.delete(waiter)
+        if (waiters.size === 0 && waiting.get(chunk) === waiters) waiting.delete(chunk)
+      }
+    },
+    resolve(chunk: number): void {
+      for (const waiter of waiting.get(chunk) ?? []) waiter.resolve()
+    },
+    rejectAll(reason: Error): void {
+      for (const waiters of waiting.values()) for (const waiter of waiters) waiter.reject(reason)
+    },
+  }
+}
