@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { mock } from 'node:test'
 import { expect } from 'chai'
 import Type from 'typebox'
 import { createLogger, type Logger } from '../../protocol/log/index.ts'
@@ -97,5 +98,30 @@ describe('scripts/potluck: runProcess', () => {
     stopping.emitter.emit('SIGTERM', 'SIGTERM')
     expect(await stopping.running).to.equal(1)
     expect(stopping.output()).to.contain('flush failed')
+  })
+
+  it('ends at once what does not stop: 30 s after a signal, 5 s after the first fault', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      for (const [event, ms] of [
+        ['SIGTERM', 30_000],
+        ['uncaughtException', 5_000],
+      ] as const) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        const { emitter, exits, running, output } = setUp(() => promise)
+        emitter.emit(event, event)
+        mock.timers.tick(ms - 1)
+        // Faults that keep coming must not put the end off.
+        if (event === 'uncaughtException') emitter.emit(event, new Error('again'))
+        expect(exits, event).to.deep.equal([])
+        mock.timers.tick(1)
+        expect(exits, event).to.deep.equal([1])
+        expect(output()).to.contain('did not stop in time')
+        resolve()
+        await running
+      }
+    } finally {
+      mock.timers.reset()
+    }
   })
 })
