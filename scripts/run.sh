@@ -11,18 +11,18 @@ root=$(dirname "$here")
 command=${1:?usage: sh scripts/run.sh COMMAND [ARGUMENT...]}
 shift
 
-street='--engine --registry --street --image --skopeo'
+everything='--engine --registry --street --busybox --debian --skopeo'
 needs=''
 case "$command" in
-  demo) needs=$street ;;
+  demo) needs='--engine --registry --street --debian' ;;
   dev)
     # The simulated engine needs neither Docker nor a registry, nor root.
     case " $* " in
       *' --engine simulated '* | *' --engine=simulated '* | *' --help '*) ;;
-      *) needs='--engine --registry --street --image' ;;
+      *) needs='--engine --registry --street --busybox' ;;
     esac
     ;;
-  test | test:e2e | test:long) needs=$street ;;
+  test | test:e2e | test:long) needs=$everything ;;
 esac
 
 # shellcheck disable=SC2086 # one word a flag

@@ -4,12 +4,14 @@
 # can, so it is POSIX sh. Without it `npm run demo` would start under the machine's Node 20, on
 # which libp2p 3 fails with the misleading "Encryption failed".
 #
-#   sh scripts/setup.sh [--engine] [--registry] [--street] [--image]
+#   sh scripts/setup.sh [--engine] [--registry] [--street] [--busybox] [--debian] [--skopeo]
 #
 #   --engine    what starts a Docker engine: dockerd, containerd, runc, iptables
 #   --registry  Debian's docker-registry (distribution), the private registry of demo, dev and tests
 #   --street    network namespaces: iproute2, iptables, util-linux
-#   --image     what real images are made of: debootstrap, a static busybox
+#   --busybox   a static busybox, the whole of the small image
+#   --debian    debootstrap, the bottom layer of the large one
+#   --skopeo    a registry client that is not ours, for tests
 #
 # Quiet and quick when there is nothing to do; else progress on stderr. Nothing goes to stdout,
 # which belongs to the command that follows. Where something cannot be had, one line on stderr says
@@ -223,12 +225,10 @@ for flag in "$@"; do
       need nsenter util-linux
       need setpriv util-linux
       ;;
-    --image)
-      need debootstrap debootstrap
-      need_busybox
-      ;;
+    --busybox) need_busybox ;;
+    --debian) need debootstrap debootstrap ;;
     --skopeo) need skopeo skopeo ;;
-    *) fail "unknown flag '$flag'; known: --engine --registry --street --image --skopeo" ;;
+    *) fail "unknown flag '$flag'; see the head of scripts/setup.sh" ;;
   esac
 done
 install_debian

@@ -46,14 +46,16 @@ export function countLeftovers(left: Leftovers): number {
   )
 }
 
-async function processesOf(
+/** `inodes`: as /proc/PID/ns/net has them, `net:[…]`. */
+export async function processesOf(
   run: RunFolder,
-  inodes: ReadonlySet<string>,
+  inodes: ReadonlySet<string> = new Set(),
 ): Promise<{ pid: number; command: string }[]> {
   const found: { pid: number; command: string }[] = []
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
     if (pid === process.pid) continue
-    const [command, environment, cgroup, net] = await Promise.all([
+    const [status, command, environment, cgroup, net] = await Promise.all([
+      read(pid, 'stat'),
       read(pid, 'cmdline'),
       read(pid, 'environ'),
       read(pid, 'cgroup'),
@@ -64,7 +66,8 @@ async function processesOf(
       command.includes(`${run.path}/`) ||
       new RegExp(`/${run.name}(-|/|$)`, 'm').test(cgroup) ||
       inodes.has(net)
-    if (ours) found.push({ pid, command: command.replaceAll('\0', ' ').trim() })
+    const ended = / [ZX] /.test(status.slice(status.lastIndexOf(')'))) // only not yet reaped
+    if (ours && !ended) found.push({ pid, command: command.replaceAll('\0', ' ').trim() })
   }
   return found
 }
