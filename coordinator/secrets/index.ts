@@ -1,0 +1,10 @@
+/** Secrets at rest: sealed with keys that lie outside the database. */
+export { SecretKeyError, SecretUnreadableError } from './errors.ts'
+export { createKeyFile, readKeyFile, type SecretKey, writeNewFile } from './key-file.ts'
+export {
+  createSealer,
+  type OpenSealerInit,
+  openSealer,
+  type Sealer,
+  type SecretPlace,
+} from './sealer.ts'
