@@ -15,13 +15,15 @@ const callTimeoutMs = 60_000
 
 export type CallOptions = Readonly<{ signal: AbortSignal; timeoutMs?: number }>
 
+export type Query = Readonly<Record<string, string>>
+
 export interface DockerApi {
   readonly docker: Docker
   /** Runs `fn` under a deadline. @throws {EngineError} in the caller's terms: `what` failed. */
   call<T>(what: string, options: CallOptions, fn: (signal: AbortSignal) => Promise<T>): Promise<T>
   /** Raw requests, for what dockerode does not pass on: warnings, sizes, a signal. */
-  get(path: string, options: CallOptions): Promise<unknown>
-  post(path: string, body: object, options: CallOptions): Promise<unknown>
+  get(path: string, query: Query, options: CallOptions): Promise<unknown>
+  post(path: string, query: Query, body: object, options: CallOptions): Promise<unknown>
   close(): void
 }
 
@@ -58,13 +60,16 @@ export function createDockerApi({ socketPath }: { readonly socketPath: string })
   function dial(
     method: 'GET' | 'POST',
     path: string,
+    query: Query,
     body: object,
     callOptions: CallOptions,
   ): Promise<unknown> {
     return call(`${method} ${path}`, callOptions, (abortSignal) => {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>()
       const statusCodes = { 200: true, 201: true, 204: true, 400: 'bad parameter', 500: 'error' }
-      const request = { path, method, options: body, abortSignal, statusCodes }
+      // Without `_query` the modem puts the whole body, Env included, into the address as well.
+      const options = { _query: query, _body: body }
+      const request = { path: `${path}?`, method, options, abortSignal, statusCodes }
       docker.modem.dial(request, (error: unknown, data: unknown) => {
         if (error) reject(error)
         else resolve(data)
@@ -76,8 +81,8 @@ export function createDockerApi({ socketPath }: { readonly socketPath: string })
   return {
     docker,
     call,
-    get: (path, options) => dial('GET', path, {}, options),
-    post: (path, body, options) => dial('POST', path, body, options),
+    get: (path, query, options) => dial('GET', path, query, {}, options),
+    post: (path, query, body, options) => dial('POST', path, query, body, options),
     close: () => agent.destroy(),
   }
 }

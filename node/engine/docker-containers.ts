@@ -30,7 +30,7 @@ export function createDockerContainers(api: DockerApi, node: PeerId) {
 
   async function inspectIfThere(id: string, options: CallOptions, size = false) {
     try {
-      const answer = await api.get(`/containers/${id}/json?size=${size}`, options)
+      const answer = await api.get(`/containers/${id}/json`, { size: String(size) }, options)
       const parsed = parseInspect(answer)
       return isOurs(parsed) ? parsed : undefined
     } catch (error) {
@@ -57,7 +57,7 @@ export function createDockerContainers(api: DockerApi, node: PeerId) {
   async function volumesBytes(answer: InspectAnswer, options: CallOptions): Promise<number> {
     const names = new Set((answer.Mounts ?? []).flatMap((it) => (it.Name ? [it.Name] : [])))
     if (names.size === 0) return 0
-    const usage = await api.get('/system/df', options)
+    const usage = await api.get('/system/df', {}, options)
     return (parseDiskUsage(usage).Volumes ?? [])
       .filter((volume) => names.has(volume.Name))
       .reduce((sum, volume) => sum + Math.max(0, volume.UsageData?.Size ?? 0), 0)

@@ -78,9 +78,8 @@ export function createDockerEngine(
     if (refused.length > 0) logger.warn({ names: refused }, 'variables left out of the container')
     const reference = (await images.reference(spec.image, options)) ?? spec.reference
     const place = { network, dns: init.dns ?? defaultDns }
-    const request = createOptions({ ...spec, reference }, await info(options), place)
-    const path = `/containers/create?name=${encodeURIComponent(request.name)}&`
-    const created = parseCreated(await api.post(path, request, options))
+    const { name, ...body } = createOptions({ ...spec, reference }, await info(options), place)
+    const created = parseCreated(await api.post('/containers/create', { name }, body, options))
     const warnings = created.Warnings ?? []
     if (warnings.length > 0) logger.warn({ warnings }, 'the engine dropped part of a request')
     return created.Id

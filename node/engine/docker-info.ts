@@ -20,8 +20,8 @@ export async function readDockerInfo(
   options: CallOptions,
 ): Promise<EngineInfo> {
   const [versionAnswer, infoAnswer, nvidiaToolkit] = await Promise.all([
-    api.get('/version', options),
-    api.get('/info', options),
+    api.get('/version', {}, options),
+    api.get('/info', {}, options),
     toolkitVersion(),
   ])
   const version = parseVersion(versionAnswer)

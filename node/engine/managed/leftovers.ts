@@ -1,0 +1,67 @@
+/**
+ * Ends and removes what an engine leaves that did not stop by itself: programs, containers without
+ * an engine, bridges, mounts, files. It works from what it finds, in any state, so that a start
+ * after any crash begins clean, and a stop leaves nothing.
+ */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { EngineError } from '../errors.ts'
+import { clearCgroup } from './cgroups.ts'
+import { mountsUnder, unmountAll } from './mounts.ts'
+import type { ManagedPaths } from './paths.ts'
+import { endProcesses, findProcesses } from './processes.ts'
+
+const run = promisify(execFile)
+
+/** dockerd gives containers 5 s (`--shutdown-timeout`), then needs a moment itself. */
+const dockerdGraceMs = 15_000
+const containerdGraceMs = 5_000
+
+/** Stops the engine's programs and takes away all they made. Idempotent. */
+export async function removeEngine(paths: ManagedPaths): Promise<void> {
+  await endProcesses(await findProcesses('dockerd', paths.daemonConfig), dockerdGraceMs)
+  await endProcesses(await findProcesses('containerd', paths.containerdConfig), containerdGraceMs)
+  await endShims(paths)
+  await clearCgroup(paths.cgroup)
+  await removeBridges(paths)
+  await unmountAll(paths)
+  await removeFolders(paths)
+}
+
+/** Shims outlive containerd by design, and leave their sockets when they are killed. */
+async function endShims({ containerdSocket }: ManagedPaths): Promise<void> {
+  const shims = await findProcesses('containerd-shim-runc-v2', containerdSocket)
+  await endProcesses(shims, 0)
+  for (const { args } of shims) {
+    const id = args[args.indexOf('-id') + 1] ?? ''
+    const namespace = args[args.indexOf('-namespace') + 1] ?? ''
+    // containerd: runtime/v2/shim, SocketAddress.
+    const key = join(containerdSocket, namespace, id)
+    const name = createHash('sha256').update(key).digest('hex')
+    await rm(`/run/containerd/s/${name}`, { force: true })
+  }
+}
+
+/** Docker leaves bridges standing when it stops; its database names them. */
+async function removeBridges({ dataRoot }: ManagedPaths): Promise<void> {
+  const database = join(dataRoot, 'network', 'files', 'local-kv.db')
+  const text = await readFile(database, 'latin1').catch(() => '')
+  for (const bridge of new Set(text.match(/plk[0-9a-f]{10}/g) ?? [])) {
+    await run('ip', ['link', 'delete', bridge]).catch(() => {})
+  }
+}
+
+async function removeFolders({ dataRoot, runDir }: ManagedPaths): Promise<void> {
+  const mountinfo = await readFile('/proc/self/mountinfo', 'utf8')
+  for (const folder of [dataRoot, runDir]) {
+    // Never delete through a mount that would not go away.
+    const [held] = mountsUnder(mountinfo, folder)
+    if (held !== undefined) {
+      throw new EngineError('ENGINE_START_FAILED', `${held} is still mounted; unmount it by hand`)
+    }
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
