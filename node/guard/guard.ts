@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,6 +32,23 @@ export interface Guard {
   allow(stopAtMs: ReadonlyMap<InstanceId, number>): Promise<void>
   /** Nothing runs any more: the file goes, and the process with it. */
   stop(): Promise<void>
+}
+
+/**
+ * Until when the daemon before this one let each instance run, as its guard still knows it: what
+ * makes a killed daemon's instances adoptable without the coordinator. Empty after a reboot.
+ */
+export async function rememberedStopTimes(
+  runDir: string,
+  bootId: string,
+): Promise<ReadonlyMap<InstanceId, number>> {
+  try {
+    const file = guardFileCodec.decode(await readFile(join(runDir, 'guard.cbor')))
+    if (file.bootId !== bootId) return new Map()
+    return new Map(file.entries.map(({ instance, stopAtMs }) => [instance, stopAtMs]))
+  } catch {
+    return new Map() // none, or damaged: nothing is accounted for
+  }
 }
 
 const startMs = 10_000

@@ -1,2 +1,2 @@
 /** The guard: what stops instances when the daemon cannot. */
-export { createGuard, type Guard, type GuardInit } from './guard.ts'
+export { createGuard, type Guard, type GuardInit, rememberedStopTimes } from './guard.ts'

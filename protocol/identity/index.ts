@@ -9,3 +9,4 @@ export {
   publicKeyOfPeerId,
   writeSeed,
 } from './identity.ts'
+export { machineIdOf } from './machine-id.ts'

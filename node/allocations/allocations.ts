@@ -1,0 +1,299 @@
+/**
+ * All that this node runs, and why it may: takes signed orders, keeps each instance's deadline,
+ * tells the guard, ends what is revoked or has lapsed. The one owner of instances. Level-triggered:
+ * `reports` is the whole truth at any moment, and start-up is recovery.
+ */
+import type { Clock } from '../../protocol/clock.ts'
+import type {
+  CoordinatorTime,
+  Fault,
+  Hello,
+  InstanceReport,
+  OrderAnswer,
+  Renewal,
+} from '../../protocol/control/index.ts'
+import { describeError, errorCode, PotluckError } from '../../protocol/errors.ts'
+import {
+  type BundleId,
+  compareFence,
+  type InstanceId,
+  type PeerId,
+  parseSlotId,
+  type SlotId,
+} from '../../protocol/ids.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import {
+  type Allocation,
+  allocationCodec,
+  allocationSecretsCodec,
+  judgeAllocation,
+  judgeRevocation,
+  type PeerHint,
+  revocationCodec,
+  type TermKeeper,
+} from '../../protocol/orders/index.ts'
+import type { KeyRing } from '../../protocol/sealing/index.ts'
+import type { Signed } from '../../protocol/wire/index.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Guard } from '../guard/index.ts'
+import { stopAtMs } from './deadlines.ts'
+import type { ImageFetcher } from './image-fetcher.ts'
+import { type Instance, startInstance } from './instance.ts'
+import { isFinal } from './instance-state.ts'
+import { orderHashOf, type SlotBook } from './slot-book.ts'
+
+export type AllocationsInit = Readonly<{
+  node: PeerId
+  /** How many orders the chef allows at once. */
+  allocationsMax: number
+  /** From the guard of the daemon before this one; see `rememberedStopTimes`. */
+  remembered: ReadonlyMap<InstanceId, number>
+  onReport: (report: InstanceReport) => void
+}>
+
+export type AllocationsComponents = Readonly<{
+  keeper: TermKeeper
+  time: CoordinatorTime
+  book: SlotBook
+  keys: KeyRing
+  engine: Engine
+  images: ImageFetcher
+  guard: Guard
+  clock: Clock
+  logger: Logger
+}>
+
+export interface Allocations {
+  /** Adopts what may still run, removes what may not. Once, before anything else. */
+  recover(options: { readonly signal: AbortSignal }): Promise<void>
+  offer(order: Signed): Promise<OrderAnswer | undefined>
+  revoke(revocation: Signed): Promise<void>
+  /** Moves deadlines on; `time` has taken the answer's time before. */
+  renew(renewals: readonly Renewal[]): Promise<void>
+  /** Ends what has lapsed. Call it each second. */
+  tick(): void
+  held(): Hello['held']
+  reports(): readonly InstanceReport[]
+  ticketFor(bundle: BundleId): Signed
+  hintsFor(bundle: BundleId): readonly PeerHint[]
+  /** Ends all and removes what they left. */
+  stopAll(reason: Fault, graceMs: number): Promise<void>
+}
+
+type Entry = {
+  readonly order: Allocation
+  readonly signed: Signed
+  readonly instance: Instance
+  ticket: Signed
+  /** Boot clock. */
+  stopAtMs: number
+}
+
+const lapsed: Fault = { code: 'LEASE_LAPSED', message: 'the lease was not renewed in time' }
+
+/** Holds nothing until `recover`. */
+export function createAllocations(
+  init: AllocationsInit,
+  components: AllocationsComponents,
+): Allocations {
+  const { node, allocationsMax, remembered, onReport } = init
+  const { keeper, time, book, keys, engine, images, guard, clock, logger } = components
+  const entries = new Map<SlotId, Entry>()
+  /** Final reports, until the coordinator revokes the slot or gives it away. */
+  const finished = new Map<SlotId, InstanceReport>()
+  /** Orders are taken one at a time: two for one slot must not overtake one another. */
+  let turn: Promise<unknown> = Promise.resolve()
+
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work)
+    turn = done.catch(() => undefined)
+    return done
+  }
+  /** `next`: an instance that is about to begin; the guard knows before its container exists. */
+  const tellGuard = (next?: [InstanceId, number]): Promise<void> => {
+    const known = [...entries.values()].map((entry): [InstanceId, number] => [
+      entry.order.instance,
+      entry.stopAtMs,
+    ])
+    return guard.allow(new Map(next ? [...known, next] : known))
+  }
+
+  const begin = async (signed: Signed, order: Allocation, deadlineMs: number): Promise<void> => {
+    const secrets = allocationSecretsCodec.decode(await keys.open(order.sealed))
+    const prior = entries.get(order.slot)
+    if (prior?.order.instance === order.instance) await prior.instance.handOver()
+    finished.delete(order.slot)
+    const instance = startInstance(
+      {
+        order,
+        secrets,
+        node,
+        imageIsShared: () =>
+          [...entries.values()].some(
+            (other) => other.order.bundle === order.bundle && other.order.slot !== order.slot,
+          ),
+        onChange: onReport,
+      },
+      { engine, images, clock, logger },
+    )
+    const entry: Entry = { order, signed, instance, ticket: order.ticket, stopAtMs: deadlineMs }
+    entries.set(order.slot, entry)
+    void instance.ended.then(() => settle(entry))
+  }
+
+  /** An instance has ended: its order is over, its key forgotten, its last report kept. */
+  const settle = async (entry: Entry): Promise<void> => {
+    const { order } = entry
+    if (!isFinal(entry.instance.report().state)) return // handed over
+    await keys.forget(order.sealed.recipientKey)
+    if (entries.get(order.slot) !== entry) return
+    entries.delete(order.slot)
+    finished.set(order.slot, entry.instance.report())
+    await book.end(order.slot, { term: order.term, epoch: order.epoch })
+    await tellGuard()
+  }
+
+  const take = async (signed: Signed, order: Allocation): Promise<void> => {
+    const nowMs = time.nowMs()
+    if (nowMs === undefined) {
+      throw new PotluckError('TIME_UNKNOWN', "the coordinator's time is not known here yet")
+    }
+    const memory = book.memory(order.slot)
+    const orderHash = orderHashOf(signed)
+    if (judgeAllocation(order, { self: node, nowMs, memory, orderHash }) === 'redelivered') return
+    admit(order, [...entries.keys()], allocationsMax)
+    const leaseEndMs = time.bootMsAt(order.leaseEndMs) ?? 0
+    await book.take(order.slot, { term: order.term, epoch: order.epoch }, signed)
+    const prior = entries.get(order.slot)
+    if (prior && prior.order.instance !== order.instance) {
+      await prior.instance.stop({ code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
+    }
+    const deadlineMs = stopAtMs(leaseEndMs, order)
+    await tellGuard([order.instance, deadlineMs])
+    await begin(signed, order, deadlineMs)
+  }
+
+  const adopt = async (signed: Signed): Promise<void> => {
+    const order = keeper.open('allocation', signed, allocationCodec)
+    const deadlineMs = remembered.get(order.instance) ?? 0
+    if (deadlineMs <= clock.nowMs()) {
+      throw new PotluckError('LEASE_LAPSED', 'the lease lapsed while the daemon was away')
+    }
+    await begin(signed, order, deadlineMs)
+  }
+
+  return {
+    async recover({ signal }) {
+      for (const { slot, fence, order } of book.live()) {
+        try {
+          await adopt(order)
+        } catch (error) {
+          logger.info({ slot, error }, 'an order of before is over')
+          await book.end(slot, fence)
+        }
+      }
+      const kept = [...entries.values()].map(({ order }) => order)
+      await keys.forgetAllBut(kept.map((order) => order.sealed.recipientKey))
+      await tellGuard()
+      await reap(engine, kept, { signal, logger })
+    },
+    offer(signed) {
+      return inTurn(async () => {
+        let order: Allocation
+        try {
+          order = keeper.open('allocation', signed, allocationCodec)
+        } catch (error) {
+          logger.warn({ error }, 'an order was refused')
+          return undefined // what is not genuine gets no answer
+        }
+        const { slot, term, epoch } = order
+        try {
+          await take(signed, order)
+          return { type: 'order-answer', slot, term, epoch }
+        } catch (error) {
+          logger.warn({ slot, epoch, error }, 'an order was refused')
+          const code = errorCode(error) ?? 'ORDER_FAILED'
+          const refusal = { code, message: describeError(error).slice(0, 2_000) }
+          return { type: 'order-answer', slot, term, epoch, refusal }
+        }
+      })
+    },
+    async revoke(signed) {
+      const revocation = keeper.open('revocation', signed, revocationCodec)
+      const { slot, reason, graceMs } = revocation
+      judgeRevocation(revocation, { self: node, memory: book.memory(slot) })
+      const entry = entries.get(slot)
+      if (entry && compareFence(entry.order, revocation) <= 0) {
+        await entry.instance.stop({ code: 'REVOKED', message: reason }, graceMs)
+      }
+      const last = finished.get(slot)
+      if (last && compareFence(last, revocation) <= 0) finished.delete(slot)
+    },
+    async renew(renewals) {
+      for (const { slot, term, epoch, leaseEndMs, ticket } of renewals) {
+        const entry = entries.get(slot)
+        if (!entry || compareFence(entry.order, { term, epoch }) !== 0) continue
+        const endMs = time.bootMsAt(leaseEndMs)
+        if (endMs !== undefined) {
+          entry.stopAtMs = Math.max(entry.stopAtMs, stopAtMs(endMs, entry.order))
+        }
+        if (ticket) entry.ticket = ticket
+      }
+      if (entries.size > 0) await tellGuard()
+    },
+    tick() {
+      const nowMs = clock.nowMs()
+      for (const entry of entries.values()) {
+        if (entry.stopAtMs <= nowMs) void entry.instance.stop(lapsed, 0)
+      }
+    },
+    held: () =>
+      [...entries.values()].map(({ signed, instance }) => ({
+        order: signed,
+        report: instance.report(),
+      })),
+    reports: () => [
+      ...[...entries.values()].map(({ instance }) => instance.report()),
+      ...finished.values(),
+    ],
+    ticketFor(bundle) {
+      const entry = [...entries.values()].find(({ order }) => order.bundle === bundle)
+      if (!entry) throw new PotluckError('NO_TICKET', `no order for bundle ${bundle} is held`)
+      return entry.ticket
+    },
+    hintsFor: (bundle) =>
+      [...entries.values()].flatMap(({ order }) => (order.bundle === bundle ? order.hints : [])),
+    async stopAll(reason, graceMs) {
+      await Promise.all([...entries.values()].map(({ instance }) => instance.stop(reason, graceMs)))
+    },
+  }
+}
+
+/** @throws {PotluckError} GROUP_ALREADY_HERE, NODE_FULL: there is no room beside what runs here. */
+function admit(order: Allocation, running: readonly SlotId[], allocationsMax: number): void {
+  const others = running.filter((slot) => slot !== order.slot)
+  const { group } = parseSlotId(order.slot)
+  if (others.some((slot) => parseSlotId(slot).group === group)) {
+    throw new PotluckError('GROUP_ALREADY_HERE', `another slot of group ${group} runs here`)
+  }
+  if (others.length >= allocationsMax) {
+    throw new PotluckError('NODE_FULL', `${allocationsMax} allocations are all the chef allows`)
+  }
+}
+
+/** Removes containers and images of this node that no order accounts for. */
+async function reap(
+  engine: Engine,
+  kept: readonly Allocation[],
+  { signal, logger }: { readonly signal: AbortSignal; readonly logger: Logger },
+): Promise<void> {
+  const instances = new Set(kept.map((order) => order.instance))
+  const containers = await engine.list({ signal })
+  for (const container of containers) {
+    if (instances.has(container.instance)) continue
+    logger.info({ container: container.id, slot: container.slot }, 'removing what has no order')
+    await engine.remove(container.id, { signal, graceMs: 0 })
+  }
+  if (kept.length > 0) return // an image may be one that is being pulled
+  for (const image of await engine.images({ signal })) await engine.removeImage(image, { signal })
+}
