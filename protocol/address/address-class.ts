@@ -89,7 +89,7 @@ function compile(ranges: readonly Range[], family: 'ipv4' | 'ipv6') {
 const ipv4 = compile(IPV4_RANGES, 'ipv4')
 const ipv6 = compile(IPV6_RANGES, 'ipv6')
 
-/** `fe80::1%eth0` without its zone: BlockList answers "not listed" to an address with one. */
+/** `fe80::1%eth0` without its zone, which the URL parser refuses and no class depends on. */
 export function withoutZone(address: string): string {
   const at = address.indexOf('%')
   return at === -1 ? address : address.slice(0, at)

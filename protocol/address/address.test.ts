@@ -72,6 +72,7 @@ describe('address policy', () => {
     expect(embeddedIpv4('2002:7f00:1::')).to.equal('127.0.0.1')
     expect(embeddedIpv4('64:ff9b::10.0.0.1')).to.equal('10.0.0.1')
     expect(embeddedIpv4('2001:0:4136:e378:8000:63bf:3fff:fdd2')).to.equal('192.0.2.45')
+    expect(embeddedIpv4('::ffff:10.0.0.1%eth0')).to.equal('10.0.0.1')
     expect(embeddedIpv4('2606:4700::1')).to.equal(undefined)
     expect(embeddedIpv4('10.0.0.1')).to.equal(undefined)
   })

@@ -59,6 +59,12 @@ describe('registry client: when things break', () => {
     expect(bench.layerReads()).to.have.length(3)
   })
 
+  it('notices a body that ends early as if it were whole', async () => {
+    always((response) => response.writeHead(200).end())
+    expect(await codeOf(bench.read(bench.client()))).to.equal('REGISTRY_UNREACHABLE')
+    expect(bench.layerReads()).to.have.length(3)
+  })
+
   it('asks again after a stall', async () => {
     let stalls = 0
     bench.registry.setFault((request, response) => {
