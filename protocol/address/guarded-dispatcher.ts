@@ -9,6 +9,7 @@
  */
 import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
+import { getCACertificates } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
 import {
   type AddressPolicy,
@@ -61,7 +62,9 @@ export function createGuardedDispatcher(
     timeout: connectMs,
     lookup: guardedLookup(policy, resolve),
     allowH2: false, // one response a connection: a slow blob must not hold up its neighbours
-    ...(init.certificateAuthorities && { ca: [...init.certificateAuthorities] }),
+    ...(init.certificateAuthorities && {
+      ca: [...getCACertificates('default'), ...init.certificateAuthorities],
+    }),
   } as buildConnector.BuildOptions)
   const connect: buildConnector.connector = (options, callback) => {
     // net.connect() asks no resolver for a literal address, so that one is checked here.
