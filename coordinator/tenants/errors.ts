@@ -1,0 +1,43 @@
+/** What can be wrong with tenants, their projects and keys. */
+import { PotluckError } from '../../protocol/errors.ts'
+
+/** No such organization, or not this caller's: the two must look the same from outside. */
+export class OrganizationNotFoundError extends PotluckError {
+  constructor(name: string) {
+    super(
+      'ORGANIZATION_NOT_FOUND',
+      `organization ${JSON.stringify(name)}: this API key knows none of this name; check the name, or use that organization's key`,
+      { fields: { name } },
+    )
+  }
+}
+
+export class ProjectNotFoundError extends PotluckError {
+  constructor(name: string, organization: string) {
+    super(
+      'PROJECT_NOT_FOUND',
+      `project ${JSON.stringify(name)}: organization ${JSON.stringify(organization)} has none of this name`,
+      { fields: { name, organization } },
+    )
+  }
+}
+
+/** A name that the contract's pattern refuses, or one that is taken. */
+export class TenantNameError extends PotluckError {
+  constructor(kind: string, name: string, problem: string) {
+    super('TENANT_NAME_INVALID', `${kind} ${JSON.stringify(name)}: ${problem}`, {
+      fields: { kind, name },
+    })
+  }
+}
+
+/** A key, or a file with one, that cannot be used. Never holds the key. */
+export class ApiKeyError extends PotluckError {
+  constructor(problem: string, init: { readonly file?: string; readonly cause?: unknown } = {}) {
+    const where = init.file ? `API key file ${init.file}` : 'API key'
+    super('API_KEY_INVALID', `${where}: ${problem}`, {
+      cause: init.cause,
+      fields: { file: init.file },
+    })
+  }
+}
