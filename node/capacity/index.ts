@@ -1,0 +1,10 @@
+/** Capacity: what this node can lend, for the coordinator and for gossip. */
+export {
+  advertOf,
+  capacityOf,
+  gpuClassOf,
+  type Lent,
+  type Machine,
+  measureMachine,
+} from './capacity.ts'
+export { findGpus } from './gpus.ts'
