@@ -1,0 +1,20 @@
+/** Slots: what is persisted of them, how they stand, and the pure plan from desired to observed. */
+export { isFinal } from './leaving.ts'
+export { planSlots, resourcesOf, type SlotAction, type SlotsPlan } from './plan.ts'
+export {
+  type Leaving,
+  type Placement,
+  PlacementSchema,
+  type PlacementState,
+  type SlotRecord,
+  SlotRecordSchema,
+} from './records.ts'
+export { renewable } from './renewals.ts'
+export {
+  applyAction,
+  emptySlot,
+  nextFence,
+  type TransitionContext,
+  withPlacement,
+} from './transitions.ts'
+export type { GroupTarget, Held, LeaseNumbers, NodeView, SlotsInput } from './views.ts'

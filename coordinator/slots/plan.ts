@@ -1,0 +1,302 @@
+/**
+ * The pure step: desired groups and observed nodes in, a plan as data out. It is level-triggered:
+ * the same world gives the same plan however it came about, so a crash between any two effects
+ * loses nothing. Applied elsewhere (reconciler/), simulated in the tests beside it.
+ *
+ *     vacant ── allocate ──▶ placed ── lapsed ──▶ vacant + leaving(lapsed) ── node returns ─┐
+ *        ▲                    │  ▲                                                          │
+ *        │  finished/failed/  │  └───────────── readopt, a new epoch, container untouched ──┘
+ *        │  gone/not wanted   ▼
+ *        └───────────── leaving(revoked) ── node shows that it stopped ──▶ forgotten
+ *
+ * Example: nomad, `scheduler/reconciler/reconcile_cluster.go`.
+ */
+import type { Fault } from '../../protocol/control/index.ts'
+import {
+  compareFence,
+  type Fence,
+  type GroupId,
+  type PeerId,
+  parseSlotId,
+  type SlotId,
+  slotId,
+} from '../../protocol/ids.ts'
+import {
+  type Choice,
+  chooseNode,
+  createUsage,
+  householdsOf,
+  type Usage,
+} from '../scheduler/index.ts'
+import { blocksSlot, isReturning, mayRelease, progressOf } from './leaving.ts'
+import type { Leaving, PlacementState, SlotRecord } from './records.ts'
+import { standingOf } from './standing.ts'
+import type { GroupTarget, Held, SlotsInput } from './views.ts'
+
+export type SlotAction =
+  /** A new epoch on `node`. */
+  | Readonly<{ do: 'allocate'; slot: SlotId; node: PeerId; gpuUuids: readonly string[] }>
+  /** A new epoch for the container that `from` still runs. */
+  | Readonly<{ do: 'readopt'; slot: SlotId; from: Leaving }>
+  /** The same bytes once more. */
+  | Readonly<{ do: 'redeliver'; slot: SlotId }>
+  /** The placement is no longer the slot's; `why` says whether it may come back. */
+  | Readonly<{ do: 'vacate'; slot: SlotId; why: Leaving['why']; reason: string }>
+  | Readonly<{ do: 'fail'; slot: SlotId; fault: Fault }>
+  | Readonly<{ do: 'finish'; slot: SlotId; exitCode: number }>
+  /** The node shows another state than the record. */
+  | Readonly<{ do: 'observe'; slot: SlotId; state: PlacementState }>
+  /** Tell the node to stop this epoch; again and again until it shows that it has. */
+  | Readonly<{ do: 'revoke'; slot: SlotId; node: PeerId; fence: Fence; reason: string }>
+  /** An older epoch is certainly over. */
+  | Readonly<{ do: 'release'; slot: SlotId; node: PeerId; fence: Fence }>
+  /** A node holds an order of ours that the store does not know: the fence rises above it. */
+  | Readonly<{ do: 'outrank'; slot: SlotId; node: PeerId; held: Held; mayReturn: boolean }>
+  /** The slot is wanted anew: what it finished or failed at does not count any more. */
+  | Readonly<{ do: 'reset'; slot: SlotId }>
+  /** The deleted group's slots are all over. */
+  | Readonly<{ do: 'forget'; group: GroupId }>
+
+export type SlotsPlan = Readonly<{
+  actions: readonly SlotAction[]
+  /** Groups with slots that no node can take now, and why. */
+  unplaced: ReadonlyMap<GroupId, Choice>
+}>
+
+type Draft = Readonly<{
+  input: SlotsInput
+  actions: SlotAction[]
+  unplaced: Map<GroupId, Choice>
+  usage: Usage
+  keysPlanned: Map<PeerId, number>
+}>
+
+/** What to do now. Apply it, then plan again: some actions make room for the next. */
+export function planSlots(input: SlotsInput): SlotsPlan {
+  const draft: Draft = {
+    input,
+    actions: [],
+    unplaced: new Map(),
+    usage: createUsage(input.slots.values(), input.nodes),
+    keysPlanned: new Map(),
+  }
+  const byGroup = new Map<GroupId, SlotRecord[]>()
+  for (const group of input.groups.keys()) byGroup.set(group, [])
+  for (const record of input.slots.values()) {
+    const { group } = parseSlotId(record.slot)
+    const records = byGroup.get(group) ?? []
+    records.push(record)
+    byGroup.set(group, records)
+  }
+  for (const [group, records] of byGroup) planGroup(draft, group, records)
+  planStrays(draft)
+  return { actions: draft.actions, unplaced: draft.unplaced }
+}
+
+function planGroup(draft: Draft, group: GroupId, records: readonly SlotRecord[]): void {
+  const target = draft.input.groups.get(group)
+  const replicas = target?.replicas ?? 0
+  for (const record of records) {
+    planLeaving(draft, target, record)
+    if (parseSlotId(record.slot).number >= replicas) planUnwanted(draft, record)
+    else if (target && record.placement) planPlaced(draft, target, record)
+  }
+  if (!target) return
+  planUpdate(draft, target, records)
+  if (replicas > 0) fillSlots(draft, target, records)
+  const isOver = records.every(({ placement, leaving }) => !placement && leaving.length === 0)
+  if (target.deleted && isOver) draft.actions.push({ do: 'forget', group })
+}
+
+/** Older epochs: told to stop while their nodes show them, forgotten once they do not. */
+function planLeaving(draft: Draft, target: GroupTarget | undefined, record: SlotRecord): void {
+  const { input, actions } = draft
+  const { slot } = record
+  const isWanted = target !== undefined && parseSlotId(slot).number < target.replicas
+  const returning = isWanted ? returningOf(draft, target, record) : undefined
+  for (const old of record.leaving) {
+    const { node, fence, reason } = old
+    if (mayRelease(slot, old, input, target)) actions.push({ do: 'release', slot, node, fence })
+    else if (old !== returning && isShown(old, slot, input)) {
+      actions.push({ do: 'revoke', slot, node, fence, reason })
+    }
+  }
+}
+
+function isShown({ node, fence }: Leaving, slot: SlotId, input: SlotsInput): boolean {
+  const view = input.nodes.get(node)
+  const held = view?.connected ? view.held.get(slot) : undefined
+  return held !== undefined && compareFence(held.fence, fence) === 0
+}
+
+function planUnwanted({ actions }: Draft, record: SlotRecord): void {
+  const { slot, placement } = record
+  if (placement) actions.push({ do: 'vacate', slot, why: 'revoked', reason: 'no longer wanted' })
+  else if (record.finished || record.failures > 0) actions.push({ do: 'reset', slot })
+}
+
+function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void {
+  const { input, actions } = draft
+  const { slot, placement } = record
+  if (!placement) return
+  const returning = returningOf(draft, target, record)
+  if (returning) {
+    actions.push({ do: 'readopt', slot, from: returning })
+    return
+  }
+  const standing = standingOf(slot, placement, {
+    node: input.nodes.get(placement.node),
+    nowMs: input.nowMs,
+    leaseEndMs: input.leaseEndMs(slot),
+    lostAfterMs: target.lostAfterMs,
+    restart: target.restart,
+    numbers: input.numbers,
+  })
+  switch (standing.is) {
+    case 'unsent':
+      actions.push({ do: 'redeliver', slot })
+      return
+    case 'finished':
+      actions.push({ do: 'finish', slot, exitCode: standing.exitCode })
+      return
+    case 'failed':
+      actions.push({ do: 'fail', slot, fault: standing.fault })
+      return
+    case 'gone':
+      actions.push({ do: 'vacate', slot, why: 'revoked', reason: standing.reason })
+      return
+    case 'lapsed':
+      if (input.settled) {
+        actions.push({ do: 'vacate', slot, why: 'lapsed', reason: 'the lease ran out' })
+      }
+      return
+    case 'held': {
+      const view = input.nodes.get(placement.node)
+      const state = view?.connected ? view.held.get(slot)?.report.state : undefined
+      if (state !== undefined && state !== placement.state) {
+        actions.push({ do: 'observe', slot, state })
+      }
+    }
+  }
+}
+
+/** An older epoch that came back before its replacement runs gets the slot back. */
+function returningOf(
+  { input }: Draft,
+  target: GroupTarget,
+  { slot, placement, leaving }: SlotRecord,
+): Leaving | undefined {
+  const back = leaving.filter((old) => isReturning(slot, old, input, target.version))
+  if (back.length === 0) return undefined
+  const taken = new Set<PeerId>()
+  for (const other of input.slots.values()) {
+    if (other.slot === slot || parseSlotId(other.slot).group !== target.group) continue
+    if (other.placement) taken.add(other.placement.node)
+  }
+  const newestFirst = back.sort((a, b) => compareFence(b.fence, a.fence))
+  return newestFirst.find(({ node }) => {
+    const state = input.nodes.get(node)?.held.get(slot)?.report.state
+    if (state === undefined || taken.has(node)) return false
+    return !placement || progressOf(state) >= progressOf(placement.state)
+  })
+}
+
+/**
+ * A new version: one slot after the other, and only when all others run, so that N − 1 are served
+ * throughout; what does not run is no loss and goes at once.
+ */
+function planUpdate(draft: Draft, target: GroupTarget, records: readonly SlotRecord[]): void {
+  if (target.bundle === undefined) return
+  const planned = new Set(draft.actions.map((action) => ('slot' in action ? action.slot : '')))
+  const wanted = records.filter(({ slot }) => parseSlotId(slot).number < target.replicas)
+  const running = wanted.filter(({ placement }) => placement?.state === 'running').length
+  let mayStop = running >= target.replicas ? 1 : 0
+  for (const { slot, placement, finished } of wanted) {
+    if (finished && finished.version !== target.version) draft.actions.push({ do: 'reset', slot })
+    if (!placement || placement.version === target.version || planned.has(slot)) continue
+    if (placement.state === 'running' && mayStop-- <= 0) continue
+    draft.actions.push({ do: 'vacate', slot, why: 'revoked', reason: 'a newer version' })
+  }
+}
+
+function fillSlots(draft: Draft, target: GroupTarget, records: readonly SlotRecord[]): void {
+  const { input, actions, usage, keysPlanned } = draft
+  if (target.bundle === undefined) return
+  const bySlot = new Map(records.map((record) => [record.slot, record]))
+  const excluded = new Set<PeerId>()
+  for (const { exclusions } of records) {
+    for (const { node, untilMs } of exclusions) if (untilMs > input.nowMs) excluded.add(node)
+  }
+  const placed = records.flatMap(({ placement }) => (placement ? [placement.node] : []))
+  const households = householdsOf(placed, input.nodes)
+  for (let number = 0; number < target.replicas; number++) {
+    const slot = slotId(target.group, number)
+    const record = bySlot.get(slot)
+    if (record && !isVacant(draft, target, record)) continue
+    const context = { nodes: input.nodes, usage, excluded, households, keysPlanned }
+    const choice = chooseNode(target, context)
+    const { node, gpuUuids } = choice
+    if (node === undefined) {
+      draft.unplaced.set(target.group, choice)
+      return // the next slot of this group would be told the same
+    }
+    actions.push({ do: 'allocate', slot, node, gpuUuids })
+    usage.add(node, slot, { ...resourcesOf(target), gpuUuids: [...gpuUuids] })
+    keysPlanned.set(node, (keysPlanned.get(node) ?? 0) + 1)
+    const household = input.nodes.get(node)?.household ?? node
+    households.set(household, (households.get(household) ?? 0) + 1)
+  }
+}
+
+/** Whether a new epoch may be handed out now; a readopt is planned instead where one may return. */
+function isVacant(draft: Draft, target: GroupTarget, record: SlotRecord): boolean {
+  const { input, actions } = draft
+  if (record.placement || record.finished) return false
+  const returning = returningOf(draft, target, record)
+  if (returning) {
+    actions.push({ do: 'readopt', slot: record.slot, from: returning })
+    return false
+  }
+  if (input.nowMs < record.notBeforeMs) return false
+  return !record.leaving.some((old) => blocksSlot(record.slot, old, input))
+}
+
+/** What a slot of `target` takes of a node, without its GPUs. */
+export function resourcesOf(target: GroupTarget) {
+  const { milliCpus, memoryBytes, storageBytes, shmBytes } = target
+  return { milliCpus, memoryBytes, storageBytes, shmBytes }
+}
+
+/** Orders that nodes hold and no record explains. */
+function planStrays({ input, actions }: Draft): void {
+  const { settled } = input
+  for (const { node, connected, banned, held: all } of input.nodes.values()) {
+    if (!connected || banned) continue
+    for (const [slot, held] of all) {
+      const { fence } = held
+      const record = input.slots.get(slot)
+      const { group } = parseSlotId(slot)
+      if (!record?.fence) {
+        // A group that no store of ours knows runs on, unrenewed, until the operator decides.
+        const isOurs = input.groups.has(group)
+        if (isOurs) actions.push({ do: 'outrank', slot, node, held, mayReturn: !settled })
+        else if (input.isRetired(group)) {
+          actions.push({ do: 'revoke', slot, node, fence, reason: 'the group is gone' })
+        }
+        continue
+      }
+      if (isExplained(record, node, fence)) continue
+      if (compareFence(fence, record.fence) > 0) {
+        actions.push({ do: 'outrank', slot, node, held, mayReturn: !settled })
+      } else {
+        actions.push({ do: 'revoke', slot, node, fence, reason: 'the slot went elsewhere' })
+      }
+    }
+  }
+}
+
+function isExplained({ placement, leaving }: SlotRecord, node: PeerId, fence: Fence): boolean {
+  const isIt = (at: Readonly<{ node: PeerId; fence: Fence }>): boolean =>
+    at.node === node && compareFence(at.fence, fence) === 0
+  return (placement !== undefined && isIt(placement)) || leaving.some(isIt)
+}

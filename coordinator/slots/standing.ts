@@ -1,0 +1,77 @@
+/**
+ * How a placement stands, judged from what its node shows now and from its lease alone: no event
+ * needs to have been seen. What decides between "wait" and "give the slot away" is here.
+ */
+import type { Fault } from '../../protocol/control/index.ts'
+import { compareFence } from '../../protocol/ids.ts'
+import type { RestartPolicy } from '../../protocol/orders/index.ts'
+import type { Placement } from './records.ts'
+import type { Held, LeaseNumbers, NodeView } from './views.ts'
+
+export type Standing =
+  /** The node has it, or may have it: its lease is running. */
+  | Readonly<{ is: 'held' }>
+  /** The node is there and has not taken the order yet: it can still be delivered. */
+  | Readonly<{ is: 'unsent' }>
+  /** It ended, and the restart policy is content. */
+  | Readonly<{ is: 'finished'; exitCode: number }>
+  /** The node gave up on it, or refused it. */
+  | Readonly<{ is: 'failed'; fault: Fault }>
+  /** Certainly not running under a lease; nothing to wait for. */
+  | Readonly<{ is: 'gone'; reason: string }>
+  /** Silent for lease + skew + lost_after. */
+  | Readonly<{ is: 'lapsed' }>
+
+export type StandingContext = Readonly<{
+  node: NodeView | undefined
+  nowMs: number
+  leaseEndMs: number
+  lostAfterMs: number
+  restart: RestartPolicy
+  numbers: LeaseNumbers
+}>
+
+/** Whether `held` is this very epoch. */
+export function isSameEpoch(a: Pick<Held, 'fence'> | undefined, b: Pick<Placement, 'fence'>) {
+  return a !== undefined && compareFence(a.fence, b.fence) === 0
+}
+
+export function standingOf(
+  slot: Parameters<NodeView['held']['get']>[0],
+  placement: Placement,
+  context: StandingContext,
+): Standing {
+  const { node, nowMs, leaseEndMs, lostAfterMs, numbers } = context
+  if (node?.banned) return { is: 'gone', reason: 'the node is banned' }
+  if (node?.departed) return { is: 'gone', reason: 'the node said goodbye' }
+  if (node?.connected) {
+    const refusal = node.refusals.get(slot)
+    if (refusal && isSameEpoch(refusal, placement)) return { is: 'failed', fault: refusal.fault }
+    const held = node.held.get(slot)
+    if (held && isSameEpoch(held, placement)) return standingOfHeld(held, context)
+    const acknowledged = node.acknowledged.get(slot)
+    if (acknowledged && compareFence(acknowledged, placement.fence) === 0) {
+      return { is: 'gone', reason: 'the node no longer has it' }
+    }
+    if (nowMs <= placement.acceptUntilMs) return { is: 'unsent' }
+    // Too late to take the order, and the node shows all that it holds at hello and in each beat.
+    return { is: 'gone', reason: 'the node did not take the order in time' }
+  }
+  const lostMs = leaseEndMs + numbers.skewMs + lostAfterMs
+  return nowMs > lostMs ? { is: 'lapsed' } : { is: 'held' }
+}
+
+function standingOfHeld({ report }: Held, { restart }: StandingContext): Standing {
+  const { state, exitCode, fault } = report
+  if (state !== 'failed' && state !== 'stopped') return { is: 'held' }
+  const isContent =
+    exitCode !== undefined && (restart === 'never' || (restart === 'on_failure' && exitCode === 0))
+  if (isContent) return { is: 'finished', exitCode }
+  if (state === 'stopped' && !fault && exitCode === undefined) {
+    return { is: 'gone', reason: 'the node stopped it' }
+  }
+  return {
+    is: 'failed',
+    fault: fault ?? { code: 'CONTAINER_EXITED', message: `the container ended (${exitCode})` },
+  }
+}

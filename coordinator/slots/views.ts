@@ -1,0 +1,77 @@
+/** What the pure step is told: desired groups, observed nodes, leases, and the numbers it goes by. */
+import type { Capacity, Fault, InstanceReport } from '../../protocol/control/index.ts'
+import type { BundleId, Fence, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
+import type { RestartPolicy } from '../../protocol/orders/index.ts'
+import type { Signed } from '../../protocol/wire/index.ts'
+import type { SlotRecord } from './records.ts'
+
+/** A group as the slots need it. */
+export type GroupTarget = Readonly<{
+  group: GroupId
+  version: number
+  /** Slots 0 to `replicas` − 1 are wanted; 0: stopped or deleted. */
+  replicas: number
+  /** Its slots are cleared once nothing of it is left. */
+  deleted: boolean
+  /** The bundle of this version; absent: not cached yet, so nothing can be ordered. */
+  bundle?: BundleId
+  milliCpus: number
+  memoryBytes: number
+  storageBytes: number
+  shmBytes: number
+  /** Whether a GPU will do; absent: no GPU is wanted. */
+  gpuFits?: (gpu: Capacity['gpus'][number]) => boolean
+  needsEnv: boolean
+  restart: RestartPolicy
+  lostAfterMs: number
+  orphanAfterMs: number
+}>
+
+/** An order that a node says it holds. */
+export type Held = Readonly<{
+  fence: Fence
+  /** Known only from `hello`. */
+  order?: Signed
+  report: InstanceReport
+}>
+
+/** A node as its session shows it now. */
+export type NodeView = Readonly<{
+  node: PeerId
+  household: string
+  /** It said hello on a stream that is open. */
+  connected: boolean
+  /** It said goodbye and has not come back. */
+  departed: boolean
+  banned: boolean
+  capacity?: Capacity
+  /** One-time keys left. */
+  keys: number
+  bundles: ReadonlySet<BundleId>
+  held: ReadonlyMap<SlotId, Held>
+  /** Orders that the node said, since its hello, that it has. */
+  acknowledged: ReadonlyMap<SlotId, Fence>
+  refusals: ReadonlyMap<SlotId, Readonly<{ fence: Fence; fault: Fault }>>
+}>
+
+export type LeaseNumbers = Readonly<{
+  leaseMs: number
+  skewMs: number
+  /** How long after its lease a node's guard lets a container run, at most. */
+  guardMs: number
+}>
+
+export type SlotsInput = Readonly<{
+  /** Coordinator's time. */
+  nowMs: number
+  /** False during the reconnect window after a restart. */
+  settled: boolean
+  groups: ReadonlyMap<GroupId, GroupTarget>
+  slots: ReadonlyMap<SlotId, SlotRecord>
+  nodes: ReadonlyMap<PeerId, NodeView>
+  /** When the lease of a slot's placement ends (coordinator's time). */
+  leaseEndMs: (slot: SlotId) => number
+  /** Whether the group was deleted and its slots cleared: what shows up of it must stop. */
+  isRetired: (group: GroupId) => boolean
+  numbers: LeaseNumbers
+}>

@@ -1,0 +1,6 @@
+/** The coordinator's time. */
+export {
+  type CoordinatorClock,
+  type CoordinatorClockComponents,
+  createCoordinatorClock,
+} from './coordinator-clock.ts'
