@@ -4,7 +4,8 @@
  * with it, however it ends.
  */
 import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -13,6 +14,12 @@ import { runCommand } from '../../test/street/run-command.ts'
 
 /** Debootstrap downloads some 40 MB and unpacks 140 packages; a slow mirror takes minutes. */
 const deadlineMs = 600_000
+
+/** Beyond the minimum: what a web application's image has, and enough to pass 100 MB with Node. */
+const packages = ['ca-certificates', 'curl', 'python3-minimal']
+
+/** Changes when what is made changes; names the kept copy. */
+export const debianRecipe = `debian-${packages.join('-')}`
 
 export async function debianTar({
   folder,
@@ -23,7 +30,8 @@ export async function debianTar({
   readonly onProgress: (line: string) => void
   readonly signal?: AbortSignal
 }): Promise<Readable> {
-  const root = await mkdtemp(join(folder, 'debian-'))
+  await removeAbandoned(folder)
+  const root = await mkdtemp(join(folder, `making-${process.pid}-`))
   const remove = (): Promise<void> => rm(root, { recursive: true, force: true })
   try {
     await debootstrap(root, onProgress, signal)
@@ -61,14 +69,8 @@ async function debootstrap(
   const { mirror, suite } = await mirrorOfThisMachine()
   onProgress(`making a Debian ${suite} from ${mirror} (once; it is kept)`)
   const alone = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child']
-  const command = [
-    'debootstrap',
-    '--variant=minbase',
-    '--include=ca-certificates',
-    suite,
-    root,
-    mirror,
-  ]
+  const include = `--include=${packages.join(',')}`
+  const command = ['debootstrap', '--variant=minbase', include, suite, root, mirror]
   const child = spawn('unshare', [...alone, '--mount-proc', ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -115,4 +117,13 @@ async function proxyOfApt(): Promise<Record<string, string>> {
   const shell = ['apt-config', 'shell', 'PROXY', 'Acquire::http::Proxy']
   const url = /^PROXY='(http[^']+)'/m.exec(await runCommand(shell).catch(() => ''))?.[1]
   return url && !process.env.http_proxy ? { http_proxy: url } : {}
+}
+
+/** Folders of processes that were killed before they could remove them. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /^making-(\d+)-/.exec(name)?.[1]
+    if (!pid || existsSync(`/proc/${pid}`)) continue
+    await rm(join(folder, name), { recursive: true, force: true })
+  }
 }

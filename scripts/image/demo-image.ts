@@ -8,7 +8,7 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { blobOfFile, type Digest, measure } from './blob.ts'
-import { debianTar } from './debian.ts'
+import { debianRecipe, debianTar } from './debian.ts'
 import { buildImage, type Image } from './image.ts'
 import { type Layer, layerOfEntries, layerOfTar } from './layer.ts'
 import { mediaTypes } from './media-types.ts'
@@ -48,7 +48,7 @@ export async function demoImage({
   const keep = (name: string, makeTar: () => Promise<Readable>): Promise<Layer> =>
     keptLayer(join(cacheFolder, name), makeTar, wait)
   const [debian, runtime, app] = await Promise.all([
-    keep('debian', () => debianTar({ folder: cacheFolder, onProgress, ...wait })),
+    keep(debianRecipe, () => debianTar({ folder: cacheFolder, onProgress, ...wait })),
     keep(`node-${process.version}`, async () => {
       onProgress(`packing Node ${process.version}`)
       return await executableTar(nodeBinary, 'usr/local/bin/node')
@@ -68,7 +68,8 @@ export async function demoImage({
   })
 }
 
-type Record_ = { digest: Digest; diffId: Digest; sizeBytes: number }
+/** Stands beside a kept layer. */
+type KeptRecord = { digest: Digest; diffId: Digest; sizeBytes: number }
 
 async function keptLayer(
   path: string,
@@ -78,10 +79,10 @@ async function keptLayer(
   const file = `${path}.tar.gz`
   const kept = await readKept(path)
   if (kept) return kept
-  const partial = `${file}.${process.pid}.partial`
+  const partial = `${path}.partial-${process.pid}`
   try {
     const { digest, diffId, sizeBytes } = await layerOfTar(await makeTar(), partial, options)
-    const record: Record_ = { digest, diffId, sizeBytes }
+    const record: KeptRecord = { digest, diffId, sizeBytes }
     await rename(partial, file)
     await writeFile(`${path}.json`, `${JSON.stringify(record)}\n`)
     return layerOfFile(file, record)
@@ -93,7 +94,7 @@ async function keptLayer(
 /** Undefined unless the file is whole: a run may have been killed while it wrote. */
 async function readKept(path: string): Promise<Layer | undefined> {
   try {
-    const record = JSON.parse(await readFile(`${path}.json`, 'utf8')) as Record_
+    const record = JSON.parse(await readFile(`${path}.json`, 'utf8')) as KeptRecord
     const { digest } = await measure(createReadStream(`${path}.tar.gz`))
     return digest === record.digest ? layerOfFile(`${path}.tar.gz`, record) : undefined
   } catch {
@@ -101,7 +102,7 @@ async function readKept(path: string): Promise<Layer | undefined> {
   }
 }
 
-function layerOfFile(file: string, { digest, diffId, sizeBytes }: Record_): Layer {
+function layerOfFile(file: string, { digest, diffId, sizeBytes }: KeptRecord): Layer {
   return { ...blobOfFile(file, { mediaType: mediaTypes.oci.layer, digest, sizeBytes }), diffId }
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -5,6 +6,7 @@ import Docker from 'dockerode'
 import {
   buildImage,
   buildIndex,
+  demoImage,
   type Image,
   layerOfEntries,
   pushImage,
@@ -161,16 +163,14 @@ describe('a real engine at home', function () {
     expect(countLeftovers(left), JSON.stringify(left)).to.equal(0)
   })
 
-  const runSmall = async (): Promise<Docker.Container> => {
-    const image = await smallImage()
+  const start = async (image: Image): Promise<Docker.Container> => {
     const agent = reach.agent()
-    const target = { registry: registry.url, repository: 'small', credentials, dispatcher: agent }
+    const target = { registry: registry.url, repository: 'app', credentials, dispatcher: agent }
     await pushImage(image, target)
     await agent.close()
-    const reference = `${registry.address}/small@${image.digest}`
-    const stream = await docker.pull(reference, {
-      authconfig: { ...credentials, serveraddress: registry.address },
-    })
+    const reference = `${registry.address}/app@${image.digest}`
+    const authconfig = { ...credentials, serveraddress: registry.address }
+    const stream = await docker.pull(reference, { authconfig })
     await new Promise<void>((resolve, reject) => {
       docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()))
     })
@@ -182,21 +182,22 @@ describe('a real engine at home', function () {
     await container.start()
     return container
   }
+  const firstLine = async (container: Docker.Container): Promise<string> => {
+    const log = await container.logs({ follow: true, stdout: true, stderr: true })
+    const [chunk] = await once(log, 'data')
+    return chunk.subarray(8).toString()
+  }
+  const pageOf = async (container: Docker.Container): Promise<string> => {
+    const { NetworkSettings } = await container.inspect()
+    return await fetchFromHome(home, `http://${NetworkSettings.Networks.bridge!.IPAddress}:8080/`)
+  }
 
   it('pulls and runs the small image, and leaves nothing when stopped', async () => {
-    const container = await runSmall()
-    const log = await container.logs({ follow: true, stdout: true, stderr: true })
-    const [first] = await new Promise<string[]>((resolve) => {
-      log.once('data', (chunk: Buffer) => resolve([chunk.subarray(8).toString()]))
-    })
-    expect(first).to.match(/^potluck: line 1 of \w{12}, environment: .*SECRET/)
-    expect(first).to.not.contain('value')
-    const { NetworkSettings } = await container.inspect()
-    const page = await fetchFromHome(
-      home,
-      `http://${NetworkSettings.Networks.bridge!.IPAddress}:8080/`,
-    )
-    expect(page).to.contain('Hello from Potluck')
+    const container = await start(await smallImage())
+    const line = await firstLine(container)
+    expect(line).to.match(/^potluck: line 1 of \w{12}, environment: .*SECRET/)
+    expect(line).to.not.contain('value')
+    expect(await pageOf(container)).to.contain('Hello from Potluck')
     const startedMs = performance.now()
     await container.stop()
     expect(performance.now() - startedMs).to.be.below(5_000) // it heeds SIGTERM
@@ -205,8 +206,24 @@ describe('a real engine at home', function () {
     expect(countLeftovers({ ...left, namespaces: [] }), JSON.stringify(left)).to.equal(0)
   })
 
+  it('pulls and runs an image of more than 100 MB', async function () {
+    this.timeout(300_000) // its Debian is made the first time
+    const image = await demoImage({ cacheFolder: '.potluck/cache' })
+    expect(image.blobBytes).to.be.greaterThan(105e6)
+    expect(image.layers).to.have.length(3)
+    const container = await start(image)
+    expect(await firstLine(container)).to.match(
+      /^potluck: \w{12} serves on port 8080 with Node v24/,
+    )
+    expect(await pageOf(container)).to.contain('Hello from Potluck')
+    const reads = registry.blobReads()
+    for (const { digest, sizeBytes } of image.layers) {
+      expect(reads.get(digest)).to.deep.equal({ reads: 1, bytes: sizeBytes })
+    }
+  })
+
   it('leaves nothing when it was killed with a container running', async () => {
-    await runSmall()
+    await start(await smallImage())
     engine.dockerd.kill('SIGKILL')
     engine.containerd.kill('SIGKILL')
     await Promise.all([engine.dockerd.exited, engine.containerd.exited])
