@@ -1,0 +1,11 @@
+/** The rules between containers and the home. */
+export { FirewallError, type FirewallErrorCode } from './errors.ts'
+export {
+  createFirewall,
+  type Firewall,
+  type FirewallComponents,
+  type FirewallInit,
+} from './firewall.ts'
+export { createForwarding, type Forwarding } from './forwarding.ts'
+export { createIptables, type Iptables } from './iptables.ts'
+export { type CheckTarget, checkIsolation } from './isolation-check.ts'
