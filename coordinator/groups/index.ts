@@ -1,0 +1,13 @@
+/** Container groups: what tenants want. The control plane reads them and reports through `view`. */
+export {
+  GroupNameTakenError,
+  GroupNotFoundError,
+  NotOfferedError,
+  QuotaExceededError,
+} from './errors.ts'
+export { type GpuClass, gpuClassById, gpuClasses, gpuClassOf } from './gpu-classes.ts'
+export { createGroups, type GroupsComponents, type GroupsInit } from './groups.ts'
+export { imageReferenceProblem } from './image-reference.ts'
+export { machineIdOf } from './machine-id.ts'
+export * from './types.ts'
+export * from './view.ts'
