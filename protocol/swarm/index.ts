@@ -1,0 +1,25 @@
+/** The swarm: chunks of encrypted bundles from peer to peer. */
+export { createHolderIndex, type HolderIndex, holderKey } from './dht.ts'
+export type { DownloadProgress, TicketSource } from './download.ts'
+export {
+  DownloadStoppedError,
+  ProtocolBreachError,
+  ReaderStalledError,
+  RefusedError,
+  TooManyRequestsError,
+  WrongDescriptorError,
+} from './errors.ts'
+export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
+export {
+  createSwarm,
+  type Download,
+  type DownloadRequest,
+  type Swarm,
+  type SwarmComponents,
+  type SwarmInit,
+  type SwarmLimits,
+  type SwarmReport,
+  transferClock,
+} from './swarm.ts'
+export type { VerifyTicket } from './ticket-desk.ts'
+export { chunksProtocol, type RefusalCode } from './wire.ts'

@@ -1,0 +1,205 @@
+/**
+ * The asking side of one stream to one holder, shared by all downloads that want something of it.
+ * It matches what comes with what was asked: a chunk nobody asked for is a breach of the protocol,
+ * a chunk that was cancelled on its way is not.
+ */
+import type { Stream } from '@libp2p/interface'
+import { LRUCache } from 'lru-cache'
+import type { Run } from '../bundle/index.ts'
+import type { BundleId, PeerId } from '../ids.ts'
+import { type Channel, ChannelClosedError, openChannel, type Signed } from '../wire/index.ts'
+import { ProtocolBreachError, TooManyRequestsError } from './errors.ts'
+import {
+  type Answer,
+  type Ask,
+  answerBufferedBytes,
+  answerCodec,
+  answerFrameBytes,
+  askCodec,
+  type RefusalCode,
+} from './wire.ts'
+
+/** Asks that the holder has not taken from the stream; credits keep an honest use far below. */
+const unsentAsksMax = 1024
+/** Cancelled requests whose chunks may still come. */
+const cancelledMax = 512
+
+/** What a download hears from one holder. Called synchronously, in the order of the stream. */
+export interface RequesterListener {
+  onJoined(peer: PeerId, descriptorBytes: number, held: Uint8Array): void
+  onDescriptor(peer: PeerId, offset: number, body: Uint8Array): void
+  onHave(peer: PeerId, runs: readonly number[]): void
+  /** `asked`: the request is live; else it was cancelled while the chunk was on its way. */
+  onChunk(peer: PeerId, id: number, chunk: number, body: Uint8Array, asked: boolean): void
+  onRefused(peer: PeerId, code: RefusalCode, id?: number, chunk?: number): void
+  /** The stream ended; nothing more comes. */
+  onClosed(peer: PeerId, error: Error): void
+}
+
+/** `due`: chunks that were asked for and have not come. */
+type Request = { readonly bundle: BundleId; readonly due: Set<number> }
+
+export class RequesterSession {
+  readonly peer: PeerId
+  readonly #channel: Channel<Answer, Ask>
+  readonly #listeners = new Map<BundleId, RequesterListener>()
+  readonly #requests = new Map<number, Request>()
+  readonly #cancelled = new LRUCache<number, Request>({ max: cancelledMax })
+  readonly #ended = new AbortController()
+  readonly #onIdle: () => void
+  #nextId = 1
+  #unsent = 0
+
+  /** @param onIdle called when no download is left; the session may be closed then. */
+  constructor(stream: Stream, peer: PeerId, onIdle: () => void) {
+    this.peer = peer
+    this.#onIdle = onIdle
+    this.#channel = openChannel(stream, {
+      inbound: answerCodec,
+      outbound: askCodec,
+      maxFrameBytes: answerFrameBytes,
+      maxBufferedBytes: answerBufferedBytes,
+    })
+  }
+
+  get open(): boolean {
+    return !this.#ended.signal.aborted
+  }
+
+  /** Reads until the stream ends, and tells every download. Never throws. */
+  async run(): Promise<Error> {
+    const { signal } = this.#ended
+    try {
+      for (;;) {
+        const { message, body } = await this.#channel.read({ signal })
+        this.#handle(message, body)
+      }
+    } catch (error) {
+      const reason: unknown = signal.aborted ? signal.reason : error
+      this.#end(reason instanceof Error ? reason : new Error(String(reason)))
+      return signal.reason
+    }
+  }
+
+  /** Asks to join; also with a newer ticket for a bundle that was joined. @throws it has ended. */
+  join(bundle: BundleId, ticket: Signed, listener: RequesterListener): void {
+    this.#ended.signal.throwIfAborted()
+    this.#listeners.set(bundle, listener)
+    this.#ask({ t: 'join', bundle, ticket })
+  }
+
+  /** Ends one download's part; the last one's end makes the session idle. */
+  leave(bundle: BundleId): void {
+    if (!this.#listeners.delete(bundle)) return
+    for (const [id, request] of this.#requests) {
+      if (request.bundle === bundle) this.#forget(id, request)
+    }
+    if (this.open) this.#ask({ t: 'leave', bundle })
+    if (this.#listeners.size === 0) this.#onIdle()
+  }
+
+  /** Asks for a run of chunks. Returns the id that the chunks come with. */
+  request(bundle: BundleId, run: Run): number {
+    const id = this.#nextId
+    this.#nextId = (this.#nextId % 2 ** 31) + 1
+    const due = new Set<number>()
+    for (let chunk = run.start; chunk < run.start + run.count; chunk++) due.add(chunk)
+    this.#requests.set(id, { bundle, due })
+    this.#ask({ t: 'request', bundle, id, first: run.start, count: run.count })
+    return id
+  }
+
+  /** Gives up what is left of a request. */
+  cancel(id: number): void {
+    const request = this.#requests.get(id)
+    if (!request) return
+    this.#forget(id, request)
+    this.#ask({ t: 'cancel', id })
+  }
+
+  requestDescriptor(bundle: BundleId, offset: number): void {
+    this.#ask({ t: 'descriptor', bundle, offset })
+  }
+
+  /** Ends the stream in good order: what was asked is written, nothing more is read. */
+  async close(options: { readonly signal: AbortSignal }): Promise<void> {
+    if (!this.open) return
+    await this.#channel.close(options)
+    this.#end(new ChannelClosedError('chunk answer'))
+  }
+
+  abort(error: Error): void {
+    this.#end(error)
+  }
+
+  #forget(id: number, request: Request): void {
+    this.#requests.delete(id)
+    this.#cancelled.set(id, request)
+  }
+
+  #handle(answer: Answer, body: Uint8Array): void {
+    const { peer } = this
+    if (answer.t === 'chunk') {
+      this.#chunk(answer.id, answer.number, body)
+      return
+    }
+    const listener = this.#listeners.get(answer.bundle)
+    // An answer that crossed our `leave`.
+    if (!listener) return
+    switch (answer.t) {
+      case 'joined':
+        listener.onJoined(peer, answer.descriptorBytes, answer.held)
+        return
+      case 'descriptor':
+        listener.onDescriptor(peer, answer.offset, body)
+        return
+      case 'have':
+        listener.onHave(peer, answer.runs)
+        return
+      case 'refused':
+        if (answer.id !== undefined) this.#requests.delete(answer.id)
+        listener.onRefused(peer, answer.code, answer.id, answer.number)
+        return
+    }
+  }
+
+  #chunk(id: number, chunk: number, body: Uint8Array): void {
+    const live = this.#requests.get(id)
+    const request = live ?? this.#cancelled.get(id)
+    if (!request) throw new ProtocolBreachError(`chunk ${chunk} answers no request`)
+    if (!request.due.delete(chunk)) {
+      throw new ProtocolBreachError(
+        `chunk ${chunk} was not asked for in request ${id}, or came twice`,
+      )
+    }
+    if (live?.due.size === 0) this.#requests.delete(id)
+    const listener = this.#listeners.get(request.bundle)
+    listener?.onChunk(this.peer, id, chunk, body, live !== undefined)
+  }
+
+  #ask(ask: Ask): void {
+    if (!this.open) return
+    if (this.#unsent >= unsentAsksMax) {
+      this.#end(new TooManyRequestsError('unsent asks', unsentAsksMax))
+      return
+    }
+    this.#unsent += 1
+    this.#channel
+      .write(ask, { signal: this.#ended.signal })
+      .catch((error: Error) => this.#end(error))
+      .finally(() => {
+        this.#unsent -= 1
+      })
+  }
+
+  #end(error: Error): void {
+    if (!this.open) return
+    this.#ended.abort(error)
+    this.#channel.abort(error)
+    const listeners = [...this.#listeners.values()]
+    this.#listeners.clear()
+    this.#requests.clear()
+    for (const listener of listeners) listener.onClosed(this.peer, error)
+    this.#onIdle()
+  }
+}

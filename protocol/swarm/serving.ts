@@ -1,0 +1,91 @@
+/** The answering half of a swarm: one session a stream, one uploader over all of them. */
+import type { Connection, Stream } from '@libp2p/interface'
+import type { Clock } from '../clock.ts'
+import { describeError, errorCode } from '../errors.ts'
+import type { BundleId } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
+import { type Mesh, peerIdOf } from '../mesh/index.ts'
+import { type HolderComponents, HolderSession } from './holder.ts'
+import type { Misbehaviour } from './peer-book.ts'
+import { chunksProtocol } from './wire.ts'
+
+const tickMs = 250
+/** Streams that one connection may have open each way; one is used, more are reconnects. */
+const streamsMax = 4
+
+export interface Serving {
+  start(): Promise<void>
+  /** Ends every session. */
+  stop(): Promise<void>
+  /** Tells those who wait for a bundle that its descriptor is here. */
+  bundleReady(bundle: BundleId): void
+}
+
+export function createServing(
+  components: HolderComponents &
+    Readonly<{
+      mesh: Mesh
+      clock: Clock
+      logger: Logger
+      onMisbehaviour: (what: Misbehaviour) => void
+      signal: AbortSignal
+    }>,
+): Serving {
+  const { mesh, clock, logger, signal, uploader, onMisbehaviour } = components
+  const sessions = new Set<HolderSession>()
+  const running = new Set<Promise<void>>()
+  let started = false
+
+  const serve = (stream: Stream, connection: Connection): void => {
+    const peer = peerIdOf(connection.remotePeer)
+    const session = new HolderSession(stream, peer, components)
+    sessions.add(session)
+    const ended = session
+      .run()
+      .catch((error: unknown) => {
+        if (signal.aborted) return
+        logger.debug({ peer, error }, 'a requester is gone')
+        const kind = faultOf(error)
+        if (kind) onMisbehaviour({ peer, kind, detail: describeError(error) })
+      })
+      .finally(() => {
+        sessions.delete(session)
+        running.delete(ended)
+      })
+    running.add(ended)
+  }
+  const tickOn = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await clock.sleep(tickMs, { signal }).catch(() => undefined)
+      if (!signal.aborted) uploader.tick()
+    }
+  }
+
+  return {
+    async start() {
+      if (started) return
+      started = true
+      await mesh.handle(chunksProtocol, serve, {
+        maxInboundStreams: streamsMax,
+        maxOutboundStreams: streamsMax,
+        runOnLimitedConnection: false,
+      })
+      running.add(tickOn())
+    },
+    async stop() {
+      if (started) await mesh.unhandle(chunksProtocol)
+      for (const session of sessions) session.abort(new Error('the swarm was stopped'))
+      await Promise.all(running)
+    },
+    bundleReady(bundle) {
+      for (const session of sessions) session.bundleReady(bundle)
+    },
+  }
+}
+
+/** What a requester's stream ended for, where that is the peer's fault. */
+function faultOf(error: unknown): Misbehaviour['kind'] | undefined {
+  const code = errorCode(error)
+  if (code === 'MALFORMED_MESSAGE' || code === 'MESSAGE_TOO_LARGE') return 'malformed'
+  return code === 'TOO_MANY_REQUESTS' ? 'flood' : undefined
+}

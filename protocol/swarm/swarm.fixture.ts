@@ -1,0 +1,168 @@
+/** Whole swarms on loopback for tests: hosts, stores on disk, tickets of a toy coordinator. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Type from 'typebox'
+import {
+  bundleIdOf,
+  chunkNameOf,
+  cutFor,
+  encodeDescriptor,
+  travelBytesOf,
+} from '../bundle/index.ts'
+import { type BundleStore, openBundleStore, type StoredBundle } from '../chunk-store/index.ts'
+import { PotluckError } from '../errors.ts'
+import type { BlobId, BundleId, PeerId } from '../ids.ts'
+import { silentLogger } from '../log/index.ts'
+import type { Mesh, PeerAddress } from '../mesh/index.ts'
+import { addressOf, createMeshStreet } from '../mesh/mesh.fixture.ts'
+import {
+  BundleIdSchema,
+  CountSchema,
+  createCodec,
+  PeerIdSchema,
+  type Signed,
+} from '../wire/index.ts'
+import type { Misbehaviour } from './peer-book.ts'
+import { createSwarm, type Swarm, type SwarmComponents, type SwarmInit } from './swarm.ts'
+import type { VerifyTicket } from './ticket-desk.ts'
+
+const codec = createCodec(
+  'toy ticket',
+  Type.Object({ peer: PeerIdSchema, bundle: BundleIdSchema, expiresMs: CountSchema() }),
+  { maxBytes: 1024 },
+)
+
+/** A ticket that only tests accept: its signature is 64 sevens. */
+export function toyTicket(peer: PeerId, bundle: BundleId, expiresMs = 1_000_000): Signed {
+  return {
+    payload: codec.encode({ peer, bundle, expiresMs }),
+    signature: new Uint8Array(64).fill(7),
+  }
+}
+
+/** Checks toy tickets as orders are checked, at the time that `timeMs` says. */
+export function toyVerifier(timeMs: () => number): VerifyTicket {
+  return (signed, peer, bundle) => {
+    if (signed.signature.some((byte) => byte !== 7)) {
+      throw new PotluckError('BAD_SIGNATURE', 'not signed with sevens')
+    }
+    const ticket = codec.decode(signed.payload)
+    if (ticket.peer !== peer) throw new PotluckError('WRONG_AUDIENCE', 'for another peer')
+    if (ticket.bundle !== bundle) throw new PotluckError('WRONG_BUNDLE', 'for another bundle')
+    if (ticket.expiresMs <= timeMs()) throw new PotluckError('EXPIRED', 'too late')
+    return { expiresMs: ticket.expiresMs }
+  }
+}
+
+export type TestBundle = Readonly<{
+  id: BundleId
+  descriptorBytes: Uint8Array
+  chunks: readonly Uint8Array[]
+  travelBytes: number
+}>
+
+/** A bundle of random blobs of these sizes. Chunks are noise: the swarm never opens them. */
+export function randomBundle(...blobSizes: number[]): TestBundle {
+  const chunks: Uint8Array[] = []
+  const blobs = blobSizes.map((sizeBytes) => {
+    const cut = cutFor(sizeBytes)
+    const own = Array.from({ length: cut.chunkCount }, (_, index) =>
+      randomBytes(travelBytesOf(cut, index)),
+    )
+    chunks.push(...own)
+    return {
+      ...cut,
+      id: randomBytes(32).toString('hex') as BlobId,
+      names: Buffer.concat(own.map((chunk) => chunkNameOf(chunk))),
+    }
+  })
+  const descriptorBytes = encodeDescriptor(blobs)
+  const travelBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  return { id: bundleIdOf(descriptorBytes), descriptorBytes, chunks, travelBytes }
+}
+
+export type Home = Readonly<{
+  mesh: Mesh
+  store: BundleStore
+  swarm: Swarm
+  address: PeerAddress
+  misbehaviours: Misbehaviour[]
+  /** Puts a bundle, or the chunks that `which` names, into the store. */
+  fill(bundle: TestBundle, which?: (chunk: number) => boolean): Promise<StoredBundle>
+  /** The process dies: connections drop, nothing is said. */
+  kill(): Promise<void>
+}>
+
+export type SwarmStreet = Readonly<{
+  home(options?: HomeOptions): Promise<Home>
+  /** The coordinator's time, in ms; moves by `setTime`. */
+  setTime(ms: number): void
+  stop(): Promise<void>
+}>
+
+export type HomeOptions = Readonly<{
+  init?: SwarmInit
+  with?: Partial<SwarmComponents>
+  /** Stands between the swarm and its store. */
+  wrap?: (store: BundleStore) => BundleStore
+  seed?: Uint8Array
+}>
+
+export function createSwarmStreet(): SwarmStreet {
+  const meshes = createMeshStreet()
+  const stops: (() => Promise<void>)[] = []
+  let nowMs = 0
+  return {
+    setTime(ms) {
+      nowMs = ms
+    },
+    async home(options = {}) {
+      const folder = await mkdtemp(join(tmpdir(), 'potluck-swarm-'))
+      const mesh = await meshes.host(options.seed ? { seed: options.seed } : {})
+      const store = await openBundleStore(
+        { root: folder, budgetBytes: 1 << 30 },
+        { logger: silentLogger },
+      )
+      const misbehaviours: Misbehaviour[] = []
+      const swarm = createSwarm(options.init ?? {}, {
+        mesh,
+        store: options.wrap ? options.wrap(store) : store,
+        verifyTicket: toyVerifier(() => nowMs),
+        timeMs: () => nowMs,
+        logger: silentLogger,
+        onMisbehaviour: (what) => misbehaviours.push(what),
+        ...options.with,
+      })
+      await swarm.start()
+      stops.push(async () => {
+        await swarm.stop()
+        await store.close()
+        await rm(folder, { recursive: true, force: true })
+      })
+      return {
+        mesh,
+        store,
+        swarm,
+        address: addressOf(mesh),
+        misbehaviours,
+        async fill(bundle, which = () => true) {
+          const stored = await store.add(bundle.descriptorBytes)
+          for (const [chunk, bytes] of bundle.chunks.entries()) {
+            if (which(chunk)) await stored.put(chunk, bytes)
+          }
+          return stored
+        },
+        async kill() {
+          for (const connection of mesh.getConnections()) connection.abort(new Error('killed'))
+          await mesh.stop()
+        },
+      }
+    },
+    async stop() {
+      await Promise.all(stops.splice(0).map((stop) => stop()))
+      await meshes.stop()
+    },
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * The swarm engine of one process: serves what its store holds to those with a ticket, and gets
+ * bundles from those who hold them. Nodes and caches run the same one; a cache just never asks.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { maxTravelBytes } from '../bundle/index.ts'
+import type { BundleStore, StoredBundle } from '../chunk-store/index.ts'
+import type { Clock } from '../clock.ts'
+import type { BundleId, PeerId } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
+import { type Mesh, type PeerAddress, peerIdOf } from '../mesh/index.ts'
+import type { HolderIndex } from './dht.ts'
+import { BundleDownload, type DownloadProgress, type TicketSource } from './download.ts'
+import { DownloadStoppedError } from './errors.ts'
+import { findHolders } from './find-holders.ts'
+import { createPeerBook, type Misbehaviour } from './peer-book.ts'
+import { createServing } from './serving.ts'
+import { createSessionPool } from './session-pool.ts'
+import { type PeerTraffic, SwarmStats } from './stats.ts'
+import type { VerifyTicket } from './ticket-desk.ts'
+import { createTokenBucket } from './token-bucket.ts'
+import { Uploader } from './uploader.ts'
+
+/**
+ * Rates and round trips need finer steps than the boot clock has, and mind suspends less than
+ * leases do: a transfer that slept is a stalled one.
+ */
+export const transferClock: Clock = {
+  nowMs: () => performance.now(),
+  sleep: (ms, { signal } = {}) => sleep(ms, undefined, signal ? { signal } : {}),
+}
+
+/** Bytes a second of each direction; absent: no limit. */
+export type SwarmLimits = Readonly<{ uploadBytesPerS?: number; downloadBytesPerS?: number }>
+
+export type SwarmInit = Readonly<{
+  limits?: SwarmLimits
+  /** Chunks sent at once over all requesters. */
+  uploadSlots?: number
+}>
+
+export type SwarmComponents = Readonly<{
+  mesh: Mesh
+  store: BundleStore
+  verifyTicket: VerifyTicket
+  /** The coordinator's time in ms; undefined while unknown: nothing is served then. */
+  timeMs: () => number | undefined
+  logger: Logger
+  onMisbehaviour?: (what: Misbehaviour) => void
+  /** Finds holders beyond the hints. */
+  holders?: HolderIndex
+  clock?: Clock
+  /** Uniform in [0, 1). */
+  random?: () => number
+}>
+
+export type DownloadRequest = Readonly<{
+  bundle: BundleId
+  ticket: TicketSource
+  hints?: readonly PeerAddress[]
+  /** Ends this caller's wait; the download goes on while another caller waits. */
+  signal?: AbortSignal
+}>
+
+/** One caller's view of a download. */
+export interface Download {
+  /** @throws the signal's reason; the store's errors; {@link DownloadStoppedError}. */
+  readonly done: Promise<StoredBundle>
+  /** Resolves as soon as the descriptor is here, long before `done`. */
+  readonly descriptor: Promise<StoredBundle>
+  progress(): DownloadProgress
+  addHints(hints: Iterable<PeerAddress>): void
+  /** Asks for a chunk before others: somebody waits to read it. */
+  prefer(chunk: number): void
+}
+
+export type SwarmReport = Readonly<{
+  uploadedBytes: number
+  downloadedBytes: number
+  duplicateBytes: number
+  wrongChunks: number
+  stalls: number
+  peers: ReadonlyMap<PeerId, Readonly<PeerTraffic>>
+}>
+
+export interface Swarm {
+  /** Starts to serve. */
+  start(): Promise<void>
+  /** Ends all streams and downloads. Twice is harmless. */
+  stop(): Promise<void>
+  /** Gets a bundle; joins the download of it that is under way. */
+  download(request: DownloadRequest): Download
+  /** Tells peers that wait for it, and the DHT, that a bundle is here (ingested, or after a start). */
+  announce(bundle: BundleId): void
+  setLimits(limits: SwarmLimits): void
+  stats(): SwarmReport
+}
+
+/** Storing a record at the peers nearest to its key. */
+const provideMs = 20_000
+
+type Shared = { readonly download: BundleDownload; callers: number }
+
+export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm {
+  const { mesh, store, logger, holders } = components
+  const clock = components.clock ?? transferClock
+  const random = components.random ?? Math.random
+  const onMisbehaviour = components.onMisbehaviour ?? (() => undefined)
+  const self = peerIdOf(mesh.peerId)
+  const stopped = new AbortController()
+  const { signal } = stopped
+  const stats = new SwarmStats()
+  const book = createPeerBook()
+  const uploads = createTokenBucket(maxTravelBytes)
+  const downloads = createTokenBucket(maxTravelBytes)
+  const uploader = new Uploader(init.uploadSlots === undefined ? {} : { slots: init.uploadSlots }, {
+    bucket: uploads,
+    clock,
+    signal,
+  })
+  const pool = createSessionPool({ mesh, logger, signal })
+  const active = new Map<BundleId, Shared>()
+  const running = new Set<Promise<unknown>>()
+
+  const track = (work: Promise<unknown>): void => {
+    const done = work
+      .catch((error: unknown) => {
+        if (!signal.aborted) logger.debug({ error }, 'a task of the swarm failed')
+      })
+      .finally(() => running.delete(done))
+    running.add(done)
+  }
+  const setLimits = (limits: SwarmLimits): void => {
+    uploads.setRate(limits.uploadBytesPerS, clock.nowMs())
+    downloads.setRate(limits.downloadBytesPerS, clock.nowMs())
+    uploader.pump()
+  }
+  const serving = createServing({
+    bundleOf: (bundle) => store.get(bundle),
+    expects: (bundle) => active.get(bundle)?.download.active ?? false,
+    peerHolds: (peer, bundle, chunk) =>
+      active.get(bundle)?.download.peerHolds(peer, chunk) ?? false,
+    // Who wants a bundle soon has some of it.
+    onJoin: (peer, bundle) => active.get(bundle)?.download.addHints([{ peer, addresses: [] }]),
+    onSent: (peer, bytes) => stats.sent(peer, bytes),
+    verifyTicket: components.verifyTicket,
+    timeMs: components.timeMs,
+    uploader,
+    clock,
+    logger,
+    mesh,
+    onMisbehaviour,
+    signal,
+  })
+  const announce = (bundle: BundleId): void => {
+    serving.bundleReady(bundle)
+    const until = AbortSignal.any([signal, AbortSignal.timeout(provideMs)])
+    if (holders) track(holders.provide(bundle, { signal: until }))
+  }
+  const begin = ({ bundle, ticket, hints = [] }: DownloadRequest): Shared => {
+    const known = active.get(bundle)
+    if (known) {
+      known.download.ticket = ticket
+      known.download.addHints(hints)
+      return known
+    }
+    const download = new BundleDownload(bundle, ticket, {
+      ...{ store, pool, book, stats, clock, random, logger, self, onMisbehaviour },
+      bucket: downloads,
+      onDescriptor: ({ id }) => announce(id),
+    })
+    const entry = { download, callers: 0 }
+    active.set(bundle, entry)
+    const forget = (): void => {
+      if (active.get(bundle) === entry) active.delete(bundle)
+    }
+    track(download.done.then(forget, forget))
+    download.start()
+    download.addHints(hints)
+    if (holders && download.active) track(findHolders(download, { holders, clock, logger, signal }))
+    return entry
+  }
+
+  return {
+    async start() {
+      setLimits(init.limits ?? {})
+      await serving.start()
+    },
+    async stop() {
+      stopped.abort(new Error('the swarm was stopped'))
+      for (const { download } of active.values()) download.stop()
+      await Promise.all([serving.stop(), pool.stop()])
+      await Promise.all(running)
+    },
+    download(request) {
+      const entry = begin(request)
+      const { download } = entry
+      entry.callers += 1
+      const left = leaveOn(request.signal, () => {
+        entry.callers -= 1
+        if (entry.callers === 0) download.stop(request.signal?.reason)
+      })
+      if (signal.aborted) download.stop(new DownloadStoppedError(request.bundle))
+      const done = left(download.done)
+      const descriptor = left(download.descriptor)
+      return {
+        done,
+        descriptor,
+        progress: () => download.progress(),
+        addHints: (hints) => download.addHints(hints),
+        prefer: (chunk) => download.prefer(chunk),
+      }
+    },
+    announce,
+    setLimits,
+    stats: () => ({
+      uploadedBytes: stats.uploadedBytes,
+      downloadedBytes: stats.downloadedBytes,
+      duplicateBytes: stats.duplicateBytes,
+      wrongChunks: stats.wrongChunks,
+      stalls: stats.stalls,
+      peers: stats.peers(),
+    }),
+  }
+}
+
+/**
+ * One caller's hold on shared work: `onLeave` runs once if its signal aborts first. Returns a
+ * function that makes a shared promise end for this caller when it leaves.
+ */
+function leaveOn(signal: AbortSignal | undefined, onLeave: () => void) {
+  const gone = Promise.withResolvers<never>()
+  gone.promise.catch(() => undefined)
+  const leave = (): void => {
+    onLeave()
+    gone.reject(signal?.reason)
+  }
+  if (signal?.aborted) leave()
+  else signal?.addEventListener('abort', leave, { once: true })
+  return <T>(shared: Promise<T>): Promise<T> => {
+    const mine = Promise.race([shared, gone.promise]).finally(() =>
+      signal?.removeEventListener('abort', leave),
+    )
+    mine.catch(() => undefined)
+    return mine
+  }
+}
