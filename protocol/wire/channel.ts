@@ -7,6 +7,8 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
+import { decode as decodeVarint, encodingLength } from 'uint8-varint'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Codec } from './codec.ts'
 import { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
 
@@ -39,6 +41,7 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
   const frames = lpStream(stream, {
     maxDataLength: maxFrameBytes,
     maxBufferSize: init.maxBufferedBytes,
+    lengthDecoder: boundedLength(encodingLength(maxFrameBytes)),
   })
   const kind = inbound.kind
   let lastWrite: Promise<void> = Promise.resolve()
@@ -87,13 +90,25 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
   }
 }
 
-function frameError(kind: string, cause: unknown, maxFrameBytes: number): Error {
-  const name = cause instanceof Error ? cause.name : ''
-  if (name === 'InvalidDataLengthError') {
-    return new MessageTooLargeError(kind, maxFrameBytes + 1, maxFrameBytes)
+/** The frame's length is not a varint of as few bytes as the longest frame needs. */
+class FrameLengthError extends Error {}
+
+/**
+ * lpStream asks for one more byte for as long as a varint does not end, before it looks at its own
+ * limit: an endless one would keep it reading, and growing, for ever.
+ */
+function boundedLength(lengthBytesMax: number): (data: Uint8ArrayList) => number {
+  return (data) => {
+    const isUnended = (data.get(data.byteLength - 1) & 0x80) !== 0
+    if (isUnended && data.byteLength >= lengthBytesMax) throw new FrameLengthError()
+    return decodeVarint(data)
   }
-  if (name === 'InvalidMessageLengthError' || name === 'InvalidDataLengthLengthError') {
-    return new MalformedMessageError(kind, 'the length of the frame is not a number', { cause })
+}
+
+function frameError(kind: string, cause: unknown, maxFrameBytes: number): Error {
+  const isTooLong = cause instanceof Error && cause.name === 'InvalidDataLengthError'
+  if (isTooLong || cause instanceof FrameLengthError) {
+    return new MessageTooLargeError(kind, maxFrameBytes + 1, maxFrameBytes)
   }
   return new ChannelClosedError(kind, { cause })
 }

@@ -11,7 +11,10 @@ export class MalformedMessageError extends PotluckError {
 /** A frame longer than its protocol allows. */
 export class MessageTooLargeError extends PotluckError {
   constructor(kind: string, sizeBytes: number, maxBytes: number) {
-    super('MESSAGE_TOO_LARGE', `a ${kind} of ${sizeBytes} bytes; at most ${maxBytes} are allowed`)
+    super(
+      'MESSAGE_TOO_LARGE',
+      `a ${kind} of ${sizeBytes} bytes or more; at most ${maxBytes} are allowed`,
+    )
   }
 }
 
