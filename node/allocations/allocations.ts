@@ -7,14 +7,12 @@ import type { Clock } from '../../protocol/clock.ts'
 import type {
   CoordinatorTime,
   Fault,
-  Hello,
   InstanceReport,
   OrderAnswer,
   Renewal,
 } from '../../protocol/control/index.ts'
 import { describeError, errorCode, PotluckError } from '../../protocol/errors.ts'
 import {
-  type BundleId,
   compareFence,
   type InstanceId,
   type PeerId,
@@ -28,7 +26,6 @@ import {
   allocationSecretsCodec,
   judgeAllocation,
   judgeRevocation,
-  type PeerHint,
   revocationCodec,
   type TermKeeper,
 } from '../../protocol/orders/index.ts'
@@ -37,8 +34,9 @@ import type { Signed } from '../../protocol/wire/index.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Guard } from '../guard/index.ts'
 import { stopAtMs } from './deadlines.ts'
+import { Docket, type DocketEntry } from './docket.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
-import { type Instance, startInstance } from './instance.ts'
+import { startInstance } from './instance.ts'
 import { isFinal } from './instance-state.ts'
 import { orderHashOf, type SlotBook } from './slot-book.ts'
 
@@ -72,21 +70,10 @@ export interface Allocations {
   renew(renewals: readonly Renewal[]): Promise<void>
   /** Ends what has lapsed. Call it each second. */
   tick(): void
-  held(): Hello['held']
-  reports(): readonly InstanceReport[]
-  ticketFor(bundle: BundleId): Signed
-  hintsFor(bundle: BundleId): readonly PeerHint[]
+  /** What runs here and what ended: for hello, beats and tickets. */
+  readonly docket: Pick<Docket, 'held' | 'reports' | 'ticketFor' | 'hintsFor'>
   /** Ends all and removes what they left. */
   stopAll(reason: Fault, graceMs: number): Promise<void>
-}
-
-type Entry = {
-  readonly order: Allocation
-  readonly signed: Signed
-  readonly instance: Instance
-  ticket: Signed
-  /** Boot clock. */
-  stopAtMs: number
 }
 
 const lapsed: Fault = { code: 'LEASE_LAPSED', message: 'the lease was not renewed in time' }
@@ -98,9 +85,7 @@ export function createAllocations(
 ): Allocations {
   const { node, allocationsMax, remembered, onReport } = init
   const { keeper, time, book, keys, engine, images, guard, clock, logger } = components
-  const entries = new Map<SlotId, Entry>()
-  /** Final reports, until the coordinator revokes the slot or gives it away. */
-  const finished = new Map<SlotId, InstanceReport>()
+  const docket = new Docket()
   /** Orders are taken one at a time: two for one slot must not overtake one another. */
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -111,44 +96,45 @@ export function createAllocations(
   }
   /** `next`: an instance that is about to begin; the guard knows before its container exists. */
   const tellGuard = (next?: [InstanceId, number]): Promise<void> => {
-    const known = [...entries.values()].map((entry): [InstanceId, number] => [
-      entry.order.instance,
-      entry.stopAtMs,
-    ])
-    return guard.allow(new Map(next ? [...known, next] : known))
+    const times = docket.stopTimes()
+    if (next) times.set(...next)
+    return guard.allow(times)
   }
 
   const begin = async (signed: Signed, order: Allocation, deadlineMs: number): Promise<void> => {
     const secrets = allocationSecretsCodec.decode(await keys.open(order.sealed))
-    const prior = entries.get(order.slot)
+    const prior = docket.get(order.slot)
     if (prior?.order.instance === order.instance) await prior.instance.handOver()
-    finished.delete(order.slot)
     const instance = startInstance(
       {
         order,
         secrets,
         node,
         imageIsShared: () =>
-          [...entries.values()].some(
-            (other) => other.order.bundle === order.bundle && other.order.slot !== order.slot,
-          ),
+          docket
+            .entries()
+            .some(({ order: other }) => other.bundle === order.bundle && other.slot !== order.slot),
         onChange: onReport,
       },
       { engine, images, clock, logger },
     )
-    const entry: Entry = { order, signed, instance, ticket: order.ticket, stopAtMs: deadlineMs }
-    entries.set(order.slot, entry)
+    const entry: DocketEntry = {
+      order,
+      signed,
+      instance,
+      ticket: order.ticket,
+      stopAtMs: deadlineMs,
+    }
+    docket.begin(entry)
     void instance.ended.then(() => settle(entry))
   }
 
   /** An instance has ended: its order is over, its key forgotten, its last report kept. */
-  const settle = async (entry: Entry): Promise<void> => {
+  const settle = async (entry: DocketEntry): Promise<void> => {
     const { order } = entry
     if (!isFinal(entry.instance.report().state)) return // handed over
     await keys.forget(order.sealed.recipientKey)
-    if (entries.get(order.slot) !== entry) return
-    entries.delete(order.slot)
-    finished.set(order.slot, entry.instance.report())
+    if (!docket.finish(entry)) return
     await book.end(order.slot, { term: order.term, epoch: order.epoch })
     await tellGuard()
   }
@@ -161,10 +147,11 @@ export function createAllocations(
     const memory = book.memory(order.slot)
     const orderHash = orderHashOf(signed)
     if (judgeAllocation(order, { self: node, nowMs, memory, orderHash }) === 'redelivered') return
-    admit(order, [...entries.keys()], allocationsMax)
+    const running = docket.entries().map((entry) => entry.order.slot)
+    admit(order, running, allocationsMax)
     const leaseEndMs = time.bootMsAt(order.leaseEndMs) ?? 0
     await book.take(order.slot, { term: order.term, epoch: order.epoch }, signed)
-    const prior = entries.get(order.slot)
+    const prior = docket.get(order.slot)
     if (prior && prior.order.instance !== order.instance) {
       await prior.instance.stop({ code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
     }
@@ -192,7 +179,7 @@ export function createAllocations(
           await book.end(slot, fence)
         }
       }
-      const kept = [...entries.values()].map(({ order }) => order)
+      const kept = docket.entries().map(({ order }) => order)
       await keys.forgetAllBut(kept.map((order) => order.sealed.recipientKey))
       await tellGuard()
       await reap(engine, kept, { signal, logger })
@@ -222,16 +209,15 @@ export function createAllocations(
       const revocation = keeper.open('revocation', signed, revocationCodec)
       const { slot, reason, graceMs } = revocation
       judgeRevocation(revocation, { self: node, memory: book.memory(slot) })
-      const entry = entries.get(slot)
+      const entry = docket.get(slot)
       if (entry && compareFence(entry.order, revocation) <= 0) {
         await entry.instance.stop({ code: 'REVOKED', message: reason }, graceMs)
       }
-      const last = finished.get(slot)
-      if (last && compareFence(last, revocation) <= 0) finished.delete(slot)
+      docket.forget(slot, revocation)
     },
     async renew(renewals) {
       for (const { slot, term, epoch, leaseEndMs, ticket } of renewals) {
-        const entry = entries.get(slot)
+        const entry = docket.get(slot)
         if (!entry || compareFence(entry.order, { term, epoch }) !== 0) continue
         const endMs = time.bootMsAt(leaseEndMs)
         if (endMs !== undefined) {
@@ -239,32 +225,17 @@ export function createAllocations(
         }
         if (ticket) entry.ticket = ticket
       }
-      if (entries.size > 0) await tellGuard()
+      if (docket.size > 0) await tellGuard()
     },
     tick() {
       const nowMs = clock.nowMs()
-      for (const entry of entries.values()) {
+      for (const entry of docket.entries()) {
         if (entry.stopAtMs <= nowMs) void entry.instance.stop(lapsed, 0)
       }
     },
-    held: () =>
-      [...entries.values()].map(({ signed, instance }) => ({
-        order: signed,
-        report: instance.report(),
-      })),
-    reports: () => [
-      ...[...entries.values()].map(({ instance }) => instance.report()),
-      ...finished.values(),
-    ],
-    ticketFor(bundle) {
-      const entry = [...entries.values()].find(({ order }) => order.bundle === bundle)
-      if (!entry) throw new PotluckError('NO_TICKET', `no order for bundle ${bundle} is held`)
-      return entry.ticket
-    },
-    hintsFor: (bundle) =>
-      [...entries.values()].flatMap(({ order }) => (order.bundle === bundle ? order.hints : [])),
+    docket,
     async stopAll(reason, graceMs) {
-      await Promise.all([...entries.values()].map(({ instance }) => instance.stop(reason, graceMs)))
+      await Promise.all(docket.entries().map(({ instance }) => instance.stop(reason, graceMs)))
     },
   }
 }

@@ -99,7 +99,7 @@ export function createImageFetcher(components: ImageFetcherComponents): ImageFet
           download = swarm.download({
             bundle,
             ticket: () => ticketFor(bundle),
-            hints: hintsFor(bundle),
+            hints: hintsFor(bundle).map(({ peer, addrs }) => ({ peer, addresses: addrs })),
             signal: both,
           })
           const fetched = download.done.then(() => onUnpacking())

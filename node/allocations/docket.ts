@@ -1,0 +1,90 @@
+/**
+ * What runs here and what has ended here, in memory: the table that beats, tickets and the guard
+ * are read from. It decides nothing.
+ */
+import type { Hello, InstanceReport } from '../../protocol/control/index.ts'
+import { PotluckError } from '../../protocol/errors.ts'
+import {
+  type BundleId,
+  compareFence,
+  type Fence,
+  type InstanceId,
+  type SlotId,
+} from '../../protocol/ids.ts'
+import type { Allocation, PeerHint } from '../../protocol/orders/index.ts'
+import type { Signed } from '../../protocol/wire/index.ts'
+import type { Instance } from './instance.ts'
+
+export type DocketEntry = {
+  readonly order: Allocation
+  readonly signed: Signed
+  readonly instance: Instance
+  ticket: Signed
+  /** Boot clock: the instance must have stopped by then. */
+  stopAtMs: number
+}
+
+export class Docket {
+  readonly #entries = new Map<SlotId, DocketEntry>()
+  /** Final reports, until the coordinator revokes the slot or gives it away. */
+  readonly #finished = new Map<SlotId, InstanceReport>()
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  entries(): readonly DocketEntry[] {
+    return [...this.#entries.values()]
+  }
+
+  get(slot: SlotId): DocketEntry | undefined {
+    return this.#entries.get(slot)
+  }
+
+  /** The slot's newest instance; what ended before it is no longer told. */
+  begin(entry: DocketEntry): void {
+    this.#finished.delete(entry.order.slot)
+    this.#entries.set(entry.order.slot, entry)
+  }
+
+  /** Keeps its last report. False when the slot has a newer instance by now. */
+  finish(entry: DocketEntry): boolean {
+    const { slot } = entry.order
+    if (this.#entries.get(slot) !== entry) return false
+    this.#entries.delete(slot)
+    this.#finished.set(slot, entry.instance.report())
+    return true
+  }
+
+  /** The coordinator has heard the end of everything up to `fence`. */
+  forget(slot: SlotId, fence: Fence): void {
+    const last = this.#finished.get(slot)
+    if (last && compareFence(last, fence) <= 0) this.#finished.delete(slot)
+  }
+
+  held(): Hello['held'] {
+    return this.entries().map(({ signed, instance }) => ({
+      order: signed,
+      report: instance.report(),
+    }))
+  }
+
+  reports(): readonly InstanceReport[] {
+    return [...this.entries().map(({ instance }) => instance.report()), ...this.#finished.values()]
+  }
+
+  stopTimes(): Map<InstanceId, number> {
+    return new Map(this.entries().map(({ order, stopAtMs }) => [order.instance, stopAtMs]))
+  }
+
+  /** @throws {PotluckError} NO_TICKET */
+  ticketFor(bundle: BundleId): Signed {
+    const entry = this.entries().find(({ order }) => order.bundle === bundle)
+    if (!entry) throw new PotluckError('NO_TICKET', `no order for bundle ${bundle} is held`)
+    return entry.ticket
+  }
+
+  hintsFor(bundle: BundleId): readonly PeerHint[] {
+    return this.entries().flatMap(({ order }) => (order.bundle === bundle ? order.hints : []))
+  }
+}
