@@ -11,3 +11,8 @@ export { EngineError, type EngineErrorCode } from './errors.ts'
 export { minimumToolkitVersion, readToolkitVersion } from './gpu-toolkit.ts'
 export type { Isolation, IsolationTarget } from './isolation.ts'
 export * from './managed/index.ts'
+export {
+  createSimulatedEngine,
+  type SimulatedEngineInit,
+  type SimulatedProgram,
+} from './simulated-engine.ts'

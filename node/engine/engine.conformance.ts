@@ -1,0 +1,247 @@
+/** What every engine promises, run on the simulated one and on Docker. */
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { errorCode } from '../../protocol/errors.ts'
+import {
+  type Epoch,
+  type GroupId,
+  type InstanceId,
+  type PeerId,
+  slotId,
+  type Term,
+} from '../../protocol/ids.ts'
+import type { ContainerSpec, Engine, ObservedContainer } from './engine.ts'
+import { type FakeEndpoint, type FakeImage, startFakeEndpoint } from './fake-endpoint.ts'
+
+export type EngineHarness = Readonly<{
+  engine: Engine
+  image: FakeImage
+  /** Digest of a layer that is big enough to stall in the middle of. */
+  layer: string
+  commands: Readonly<{
+    /** Runs until SIGTERM, and prints one line. */
+    forever: readonly string[]
+    /** Runs on through SIGTERM. */
+    stubborn: readonly string[]
+    exit(code: number): readonly string[]
+    print(lines: readonly string[]): readonly string[]
+  }>
+  /** Whatever the engine keeps besides containers and images; must be empty after each test. */
+  leftovers(): Promise<readonly string[]>
+  stop(): Promise<void>
+}>
+
+export const testNode = '12D3KooWTestNodeOfConformance' as PeerId
+
+/** A small container that nothing is special about. */
+export function testSpec(
+  endpoint: Pick<FakeEndpoint, 'image' | 'source'>,
+  change: Partial<ContainerSpec> = {},
+): ContainerSpec {
+  const instance = randomUUID() as InstanceId
+  return {
+    node: testNode,
+    slot: slotId(randomUUID() as GroupId, 0),
+    term: 1 as Term,
+    epoch: 1 as Epoch,
+    instance,
+    image: endpoint.image,
+    reference: endpoint.source.reference,
+    command: [],
+    env: {},
+    hostname: 'test',
+    limits: {
+      milliCpus: 500,
+      memoryBytes: 64 << 20,
+      storageBytes: 64 << 20,
+      shmBytes: 1 << 20,
+      gpuUuids: [],
+    },
+    ...change,
+  }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'none',
+    (error: unknown) => errorCode(error) ?? String(error),
+  )
+}
+
+export function engineConformance(name: string, setUp: () => Promise<EngineHarness>): void {
+  describe(`${name} as an engine`, () => {
+    let harness: EngineHarness
+    let engine: Engine
+    let endpoint: FakeEndpoint
+    const { signal } = new AbortController()
+    const options = { signal }
+
+    before(async () => {
+      harness = await setUp()
+      engine = harness.engine
+    })
+    after(() => harness?.stop())
+    beforeEach(async () => {
+      endpoint = await startFakeEndpoint(harness.image)
+    })
+    afterEach(async () => {
+      for (const { id } of await engine.list(options)) {
+        await engine.remove(id, { graceMs: 0, signal })
+      }
+      await engine.removeImage(endpoint.image, options)
+      await endpoint.close()
+      expect(await engine.list(options)).to.deep.equal([])
+      expect(await engine.images(options)).to.deep.equal([])
+      expect(await harness.leftovers()).to.deep.equal([])
+    })
+
+    async function started(change: Partial<ContainerSpec> = {}): Promise<ObservedContainer> {
+      await engine.pull(endpoint.source, options)
+      const command = change.command ?? harness.commands.forever
+      return engine.run(testSpec(endpoint, { ...change, command }), options)
+    }
+
+    it('says what it is', async () => {
+      const info = await engine.info(options)
+      expect(info.versions.engine).to.match(/\S/)
+      expect(info.nofileMax).to.be.greaterThan(0)
+    })
+
+    it('pulls every blob with the password, and tells of each layer', async () => {
+      const seen: number[] = []
+      await engine.pull(endpoint.source, {
+        signal,
+        onProgress: ({ layersDone, layersTotal }) => seen.push(layersDone / layersTotal),
+      })
+      expect(await engine.images(options)).to.deep.equal([endpoint.image])
+      const read = new Set(endpoint.reads.map((url) => url.slice(url.lastIndexOf('/') + 1)))
+      expect(read).to.include.all.keys(endpoint.image, ...harness.image.blobs.keys())
+      expect(seen.at(-1)).to.equal(1)
+    })
+
+    it('fails a pull with another password, and does not tell it', async () => {
+      const source = { ...endpoint.source, password: 'CANARY-wrong' }
+      const failure = await engine.pull(source, options).catch((error: unknown) => error)
+      expect(errorCode(failure)).to.equal('PULL_FAILED')
+      expect(JSON.stringify([String(failure), failure])).not.to.contain('CANARY')
+    })
+
+    it('fails a pull of wrong bytes and keeps nothing', async () => {
+      endpoint.spoil(harness.layer, 'corrupt')
+      expect(await codeOf(engine.pull(endpoint.source, options))).to.equal('PULL_FAILED')
+    })
+
+    it('ends a stalled pull by the signal, keeps nothing, and can pull again', async () => {
+      endpoint.spoil(harness.layer, 'stall')
+      const cancel = new AbortController()
+      const pull = engine.pull(endpoint.source, { signal: cancel.signal })
+      const ended = pull.then(
+        () => 'pulled',
+        (error: unknown) => error,
+      )
+      await endpoint.stalled
+      const reason = new Error('no longer wanted')
+      cancel.abort(reason)
+      expect(await ended).to.equal(reason)
+      expect(await engine.images(options)).to.deep.equal([])
+    })
+
+    it('runs a container and tells who it is', async () => {
+      await engine.pull(endpoint.source, options)
+      const spec = testSpec(endpoint, { command: harness.commands.forever, epoch: 7 as Epoch })
+      const container = await engine.run(spec, options)
+      const { slot, term, epoch, instance, image } = spec
+      const expected = { slot, term, epoch, instance, image, state: 'running', oomKilled: false }
+      expect(container).to.deep.include(expected)
+      expect(await engine.list(options)).to.deep.equal([container])
+      expect((await engine.usage(container.id, options)).storageBytes).to.be.within(0, 1 << 20)
+    })
+
+    it('adopts the container when the same order is run again', async () => {
+      await engine.pull(endpoint.source, options)
+      const spec = testSpec(endpoint, { command: harness.commands.forever })
+      const first = await engine.run(spec, options)
+      expect((await engine.run(spec, options)).id).to.equal(first.id)
+      expect(await engine.list(options)).to.have.length(1)
+    })
+
+    it('refuses the same instance under another fence', async () => {
+      await engine.pull(endpoint.source, options)
+      const spec = testSpec(endpoint, { command: harness.commands.forever })
+      const first = await engine.run(spec, options)
+      const other = engine.run({ ...spec, epoch: 2 as Epoch }, options)
+      expect(await codeOf(other)).to.equal('CONTAINER_CONFLICT')
+      expect(await engine.list(options)).to.deep.equal([first])
+    })
+
+    it('does not run what was not pulled', async () => {
+      expect(await codeOf(engine.run(testSpec(endpoint), options))).to.equal('IMAGE_MISSING')
+    })
+
+    it('tells the exit code to who waits, and in the list', async () => {
+      const { id } = await started({ command: harness.commands.exit(3) })
+      expect(await engine.waitExit(id, options)).to.deep.equal({ exitCode: 3 })
+      const [container] = await engine.list(options)
+      expect(container).to.include({ state: 'exited', exitCode: 3, oomKilled: false })
+    })
+
+    it('stops waiting for an exit by the signal', async () => {
+      const { id } = await started()
+      const reason = new Error('no longer wanted')
+      const failure = engine.waitExit(id, { signal: AbortSignal.abort(reason) })
+      expect(await failure.catch((error: unknown) => error)).to.equal(reason)
+    })
+
+    it('wakes who waits when the container is removed', async () => {
+      const { id } = await started()
+      const exit = engine.waitExit(id, options)
+      await engine.remove(id, { graceMs: 10_000, signal })
+      expect((await exit).exitCode).to.be.oneOf([0, 143])
+    })
+
+    it('kills what does not heed SIGTERM, after the grace', async () => {
+      const { id } = await started({ command: harness.commands.stubborn })
+      const exit = engine.waitExit(id, options)
+      await engine.remove(id, { graceMs: 1_000, signal })
+      expect(await exit).to.deep.equal({ exitCode: 137 })
+    })
+
+    it('gives the last lines of the log, oldest first', async () => {
+      const lines = ['one', 'two', 'three']
+      const { id } = await started({ command: harness.commands.print(lines) })
+      await engine.waitExit(id, options)
+      expect(await engine.logTail(id, 2, options)).to.deep.equal(['two', 'three'])
+      expect(await engine.logTail(id, 100, options)).to.deep.equal(lines)
+    })
+
+    it('starts an exited container again in place', async () => {
+      const { id } = await started({ command: harness.commands.exit(1) })
+      await engine.waitExit(id, options)
+      expect((await engine.restart(id, options)).id).to.equal(id)
+      expect(await engine.waitExit(id, options)).to.deep.equal({ exitCode: 1 })
+    })
+
+    it('removes twice without complaint, and knows no container afterwards', async () => {
+      const { id } = await started()
+      await engine.remove(id, { graceMs: 0, signal })
+      await engine.remove(id, { graceMs: 0, signal })
+      expect(await codeOf(engine.waitExit(id, options))).to.equal('CONTAINER_GONE')
+      expect(await codeOf(engine.usage(id, options))).to.equal('CONTAINER_GONE')
+      expect(await codeOf(engine.logTail(id, 1, options))).to.equal('CONTAINER_GONE')
+      expect(await codeOf(engine.restart(id, options))).to.equal('CONTAINER_GONE')
+    })
+
+    it('keeps an image that a container uses', async () => {
+      await started()
+      await engine.removeImage(endpoint.image, options)
+      expect(await engine.images(options)).to.deep.equal([endpoint.image])
+    })
+
+    it('refuses GPU work where the toolkit is missing', async () => {
+      await engine.pull(endpoint.source, options)
+      const { limits } = testSpec(endpoint)
+      const spec = testSpec(endpoint, { limits: { ...limits, gpuUuids: ['GPU-1'] } })
+      expect(await codeOf(engine.run(spec, options))).to.equal('GPU_UNAVAILABLE')
+    })
+  })
+}
