@@ -1,0 +1,190 @@
+/**
+ * A peer's control stream, with what every peer does on it alike: offers keys, takes certificate,
+ * time, secret and lists, and moves to another coordinator when a new term names one. The owner
+ * brings what it holds and handles what is meant for it.
+ */
+import type { Clock } from '../clock.ts'
+import {
+  type Beat,
+  type BeatAnswer,
+  type ControlLink,
+  type CoordinatorTime,
+  createControlLink,
+  type DownMessage,
+  type Hello,
+  type Welcome,
+} from '../control/index.ts'
+import { PotluckError } from '../errors.ts'
+import type { PeerId } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
+import type { Mesh } from '../mesh/index.ts'
+import type { Signed } from '../wire/index.ts'
+import type { PeerLists } from './lists.ts'
+import type { OneTimeKeys } from './one-time-keys.ts'
+import type { PeerTerm } from './term.ts'
+
+/** What only the owner knows when a stream opens. */
+export type PeerFacts = Pick<Hello, 'held' | 'bundles'> &
+  Readonly<{
+    capacity?: Hello['capacity']
+    /** Public halves of keys that held orders are sealed to; all others are erased. */
+    keysInUse: readonly Uint8Array[]
+  }>
+/** What only the owner knows at each beat. */
+export type PeerState = Pick<Beat, 'instances' | 'bundles' | 'capacity' | 'misbehaviour'>
+
+export type PeerControlHandlers = Readonly<{
+  facts(): Promise<PeerFacts>
+  state(): PeerState
+  /** Time and lists are taken. A throw ends the stream. */
+  onUp?(welcome: Welcome, sentMs: number): Promise<void> | void
+  /** `sentMs`: on the boot clock, when the beat left. The time is taken. */
+  onBeatAnswer?(answer: BeatAnswer, sentMs: number): void
+  /** Must not wait. */
+  onMessage(message: OwnMessage): void
+  onDown?(): void
+}>
+/** What is not handled here. */
+export type OwnMessage = Exclude<DownMessage, Welcome | BeatAnswer | { readonly type: 'lists' }>
+
+export type PeerControlInit = Readonly<{
+  role: Hello['role']
+  version: string
+  coordinatorAddrs: readonly string[]
+  handlers: PeerControlHandlers
+  onSecret: (dhtSecret: Uint8Array) => void
+}>
+
+export type PeerControlComponents = Readonly<{
+  mesh: Mesh
+  term: PeerTerm
+  time: CoordinatorTime
+  lists: PeerLists
+  keys: OneTimeKeys
+  clock: Clock
+  random: () => number
+  logger: Logger
+}>
+
+/** As `Hello.addrs` allows. */
+const addrsMax = 16
+
+/** Connects at once, and keeps at it until `stop()`. */
+export function createPeerControl(
+  init: PeerControlInit,
+  components: PeerControlComponents,
+): ControlLink {
+  const { handlers } = init
+  const { mesh, term, time, lists, keys, clock, logger } = components
+  const { keeper } = term
+  let stopped = false
+  let coordinator: PeerId = keeper.coordinator
+  let moving: Promise<void> = Promise.resolve()
+  let refill: Signed | undefined
+  let refilling = false
+
+  /** The link cannot be stopped from within its own handler, so the move happens beside it. */
+  const move = (): void => {
+    const old = link
+    moving = moving.then(async () => {
+      await old.stop({ flushMs: 0 })
+      if (stopped) return
+      coordinator = keeper.coordinator
+      logger.info({ coordinator, term: keeper.term }, 'another coordinator was certified')
+      link = open()
+    })
+  }
+  const takeLists = (offered: { roster?: Signed; bans?: Signed }): void => {
+    lists.take(offered).catch((error: unknown) => {
+      logger.error({ error }, 'the coordinator sent a list that cannot be taken')
+    })
+  }
+  const takeRefill = (wanted: number): void => {
+    if (wanted === 0 || refilling || refill) return
+    refilling = true
+    keys
+      .refill(wanted)
+      .then(
+        (made) => {
+          refill = made
+          link.beatNow()
+        },
+        (error: unknown) => logger.error({ error }, 'no one-time keys could be made'),
+      )
+      .finally(() => {
+        refilling = false
+      })
+  }
+  const hello = async (): Promise<Hello> => {
+    const { keysInUse, capacity, held, bundles } = await handlers.facts()
+    refill = undefined
+    return {
+      type: 'hello',
+      role: init.role,
+      version: init.version,
+      term: keeper.term,
+      rosterNumber: lists.rosterNumber,
+      banNumber: lists.banNumber,
+      addrs: mesh.getMultiaddrs().slice(0, addrsMax).map(String),
+      keys: await keys.fresh(keysInUse),
+      ...(capacity && { capacity }),
+      held,
+      bundles,
+    }
+  }
+  const open = (): ControlLink =>
+    createControlLink(
+      {
+        coordinator,
+        addresses: init.coordinatorAddrs,
+        handlers: {
+          hello,
+          async onWelcome(welcome, sentMs) {
+            await term.adopt(welcome.certificate)
+            if (keeper.coordinator !== coordinator) {
+              move()
+              throw new PotluckError('COORDINATOR_MOVED', `${keeper.coordinator} coordinates now`)
+            }
+            time.take(welcome.timeMs, sentMs)
+            init.onSecret(welcome.dhtSecret)
+            await lists.take(welcome)
+            await handlers.onUp?.(welcome, sentMs)
+          },
+          beat() {
+            const keysOffered = refill
+            refill = undefined
+            const { capacity, ...state } = handlers.state()
+            return {
+              ...state,
+              ...(capacity && { capacity }),
+              ...(keysOffered && { keys: keysOffered }),
+            }
+          },
+          onBeatAnswer(answer, sentMs) {
+            time.take(answer.timeMs, sentMs)
+            takeRefill(answer.keysWanted)
+            handlers.onBeatAnswer?.(answer, sentMs)
+          },
+          onMessage(message) {
+            if (message.type === 'lists') takeLists(message)
+            else handlers.onMessage(message)
+          },
+          onDown: () => handlers.onDown?.(),
+        },
+      },
+      { mesh, clock, random: components.random, logger },
+    )
+  let link = open()
+  return {
+    send: (message) => link.send(message),
+    beatNow: () => link.beatNow(),
+    get isUp() {
+      return link.isUp
+    },
+    async stop(options) {
+      stopped = true
+      await moving
+      await link.stop(options)
+    },
+  }
+}

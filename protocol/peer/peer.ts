@@ -1,0 +1,174 @@
+/**
+ * All that a node and a cache have in common, wired once: identity, term, lists, one-time keys, the
+ * coordinator's time, the mesh host and the control stream. Its owner adds a chunk store, a swarm
+ * and its own work, and stops its own parts before this.
+ */
+import { join } from 'node:path'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Clock } from '../clock.ts'
+import {
+  type ControlLink,
+  type CoordinatorTime,
+  createCoordinatorTime,
+  type Hello,
+} from '../control/index.ts'
+import { type Identity, identityFromSeed } from '../identity/index.ts'
+import type { PeerId } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
+import { createMesh, disconnect, type Mesh, type Region } from '../mesh/index.ts'
+import type { Network } from '../network/index.ts'
+import type { TermKeeper } from '../orders/index.ts'
+import { createKeyRing } from '../sealing/index.ts'
+import type { Store } from '../store/index.ts'
+import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
+import { createPeerControl, type PeerControlHandlers } from './control.ts'
+import { openPeerLists, type PeerLists } from './lists.ts'
+import { createOneTimeKeys, type OneTimeKeys } from './one-time-keys.ts'
+import { openPeerTerm } from './term.ts'
+import { createTicketVerifier } from './ticket-verifier.ts'
+
+export type PeerInit = Readonly<{
+  role: Hello['role']
+  /** Of this software, as told to the coordinator. */
+  version: string
+  /** Ed25519 seed, 32 bytes: `loadOrCreateSeed` of the data folder. */
+  seed: Uint8Array
+  network: Network
+  /** Where one-time keys lie: see `defaultRunDir`. */
+  runDir: string
+  /** Multiaddrs to listen on; none: dials only. */
+  listen: readonly string[]
+  /** Multiaddrs to tell others instead of those observed. */
+  announce?: readonly string[]
+  /** Finds peers on the LAN. */
+  mdns?: boolean
+  /** Private addresses may stand in the DHT. */
+  privateAddresses?: boolean
+  /** Many hosts on one address: see `MeshInit.testbed`. */
+  testbed?: boolean
+  regions?: readonly Region[]
+  /** One-time keys offered at each connect, 1 to 64. */
+  keysOffered?: number
+}>
+
+export type PeerComponents = Readonly<{
+  /** The owner opens and closes it. Records lie under `peer/`. */
+  store: Store
+  clock: Clock
+  /** Uniform in [0, 1). */
+  random: () => number
+  logger: Logger
+}>
+
+export interface Peer {
+  readonly id: PeerId
+  readonly identity: Identity
+  readonly network: Network
+  readonly keeper: TermKeeper
+  readonly time: CoordinatorTime
+  readonly lists: PeerLists
+  readonly keys: OneTimeKeys
+  readonly mesh: Mesh
+  /** For `createSwarm`, beside `verifyTicket` and `time.nowMs`. */
+  readonly holders: HolderIndex
+  readonly verifyTicket: VerifyTicket
+  /** Opens the control stream, once. It is stopped with the peer, or before, after a goodbye. */
+  connect(handlers: PeerControlHandlers): ControlLink
+  /** Stops stream and mesh. The store stays open. Twice is harmless. */
+  stop(): Promise<void>
+}
+
+const disconnectMs = 5_000
+
+/**
+ * Starts a host and loads what was persisted; speaks to nobody before `connect`.
+ * @throws {OrderRefusedError} the network file is of another network than the store.
+ * @throws {StoreRecordError} what was persisted is damaged.
+ */
+export async function openPeer(init: PeerInit, components: PeerComponents): Promise<Peer> {
+  const { network, role } = init
+  const { store, clock, random, logger } = components
+  const identity = await identityFromSeed(init.seed)
+  const term = await openPeerTerm(network, { store })
+  const time = createCoordinatorTime({ clock })
+  const cut = (banned: PeerId): void => {
+    void disconnect(mesh, banned, { signal: AbortSignal.timeout(disconnectMs) })
+  }
+  const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
+  const keys = createOneTimeKeys(
+    { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
+    { ring: createKeyRing({ dir: join(init.runDir, 'keys') }) },
+  )
+  const known = [
+    ...network.coordinatorAddrs.map((address) => withPeer(address, term.keeper.coordinator)),
+    ...lists.members('cache').flatMap(({ peer, addrs }) => addrs.map((at) => withPeer(at, peer))),
+  ]
+  const mesh = await createMesh(
+    {
+      role,
+      seed: init.seed,
+      listen: init.listen,
+      announce: init.announce ?? [],
+      bootstrap: known.filter(
+        (address) => isMultiaddr(address) && !address.endsWith(identity.peer),
+      ),
+      regions: init.regions ?? [],
+      testbed: init.testbed ?? false,
+      privateAddresses: init.privateAddresses ?? false,
+      ...(init.mdns && { mdnsName: network.network }),
+    },
+    { banned: lists.isBanned, logger },
+  )
+  let dhtSecret: Uint8Array | undefined
+  let control: ControlLink | undefined
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    await control?.stop()
+    await mesh.stop()
+  }
+  return {
+    id: identity.peer,
+    identity,
+    network,
+    keeper: term.keeper,
+    time,
+    lists,
+    keys,
+    mesh,
+    holders: createHolderIndex({ mesh, secret: () => dhtSecret }),
+    verifyTicket: createTicketVerifier({ keeper: term.keeper, time }),
+    connect(handlers) {
+      control ??= createPeerControl(
+        {
+          role,
+          version: init.version,
+          coordinatorAddrs: network.coordinatorAddrs,
+          handlers,
+          onSecret(secret) {
+            dhtSecret = secret
+          },
+        },
+        { mesh, term, time, lists, keys, clock, random, logger },
+      )
+      return control
+    },
+    stop() {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+function withPeer(address: string, peer: PeerId): string {
+  return address.includes('/p2p/') ? address : `${address}/p2p/${peer}`
+}
+
+/** An address of a kind that this version does not know must not keep a peer from starting. */
+function isMultiaddr(address: string): boolean {
+  try {
+    multiaddr(address)
+    return true
+  } catch {
+    return false
+  }
+}
