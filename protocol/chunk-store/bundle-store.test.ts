@@ -233,6 +233,7 @@ describe('the chunk store', () => {
     await store.add((await sampleBundle([blob])).descriptorBytes)
     const conflict = store.add((await sampleBundle([other])).descriptorBytes)
     expect(await codeOf(conflict)).to.equal('BLOB_CONFLICT')
+    expect(await codeOf(store.add(new Uint8Array(9)))).to.equal('MALFORMED_DESCRIPTOR')
   })
 })
 

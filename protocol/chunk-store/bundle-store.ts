@@ -9,29 +9,15 @@
  */
 import { utimes } from 'node:fs/promises'
 import pLimit from 'p-limit'
-import {
-  Bitfield,
-  bundleIdOf,
-  cutFor,
-  type DescriptorBlob,
-  type DescriptorLimits,
-  parseDescriptor,
-} from '../bundle/index.ts'
+import { bundleIdOf, type DescriptorLimits, parseDescriptor } from '../bundle/index.ts'
 import { bootId as bootIdOfMachine } from '../clock.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 import type { Logger } from '../log/types.ts'
-import { readBitmap } from './bitmap-file.ts'
-import { createBlobDraft, type OwnedDraft } from './blob-draft.ts'
-import { BlobFile, type BlobFileInit } from './blob-file.ts'
+import type { BlobFile } from './blob-file.ts'
+import { BlobTable } from './blob-table.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { makeFolders, removeFiles, type StoreFiles, storeFiles, writeWhole } from './disk.ts'
-import { writeNames } from './draft-names.ts'
-import {
-  BlobConflictError,
-  BundleRemovedError,
-  DraftInUseError,
-  StoreClosedError,
-} from './errors.ts'
+import { BundleRemovedError, StoreClosedError } from './errors.ts'
 import { createFilePool, type FilePool } from './file-pool.ts'
 import { type FoundBundle, readVerifiedBoot, recover, writeVerifiedBoot } from './recovery.ts'
 import { createStoredBundle, type OwnedBundle } from './stored-bundle.ts'
@@ -74,8 +60,7 @@ class DiskBundleStore implements BundleStore {
   readonly #logger: Logger
   readonly #budget: Budget
   readonly #bundles = new Map<BundleId, OwnedBundle>() // the least recently used first
-  readonly #blobs = new Map<BlobId, BlobFile>() // of bundles and of drafts
-  readonly #drafts = new Map<BlobId, OwnedDraft>() // those that are open
+  readonly #blobs: BlobTable
   readonly #pinned = new Set<BundleId>()
   /** One change of structure at a time. */
   readonly #exclusive = pLimit(1)
@@ -92,6 +77,13 @@ class DiskBundleStore implements BundleStore {
       { budgetBytes },
       { evictableBytes: () => this.#evictableBytes(), evictOne: () => this.#evictOne() },
     )
+    this.#blobs = new BlobTable({
+      files,
+      pool,
+      onBytes: (changeBytes) => this.#budget.add(changeBytes),
+      write: (blob, index, bytes) => this.#write(blob, index, bytes),
+      change: (work) => this.#change(work),
+    })
   }
 
   get usedBytes(): number {
@@ -104,10 +96,13 @@ class DiskBundleStore implements BundleStore {
 
   async start(bootId: string): Promise<void> {
     const found = await recover(this.#limits, { files: this.#files, logger: this.#logger })
-    for (const draft of found.drafts) this.#createBlob(draft)
-    for (const bundle of found.bundles) await this.#restore(bundle)
+    for (const draft of found.drafts) this.#blobs.restoreDraft(draft)
+    for (const bundle of found.bundles) {
+      for (const blob of bundle.descriptor.blobs) await this.#blobs.restore(blob)
+      await this.#attach(bundle)
+    }
     if ((await readVerifiedBoot(this.#files)) === bootId) return
-    for (const blob of this.#blobs.values()) blob.suspect = true
+    for (const blob of this.#blobs.all()) blob.suspect = true
     this.#verified = this.#verifyAll(bootId)
     // A failure surfaces where it is awaited, and in the log; it must not end the process.
     this.#verified.catch((error: unknown) =>
@@ -115,17 +110,17 @@ class DiskBundleStore implements BundleStore {
     )
   }
 
-  add(descriptorBytes: Uint8Array): Promise<StoredBundle> {
+  async add(descriptorBytes: Uint8Array): Promise<StoredBundle> {
     const bytes = Uint8Array.from(descriptorBytes)
     const descriptor = parseDescriptor(bytes, this.#limits)
     const id = bundleIdOf(bytes)
-    return this.#change(async () => {
+    return await this.#change(async () => {
       const known = this.#bundles.get(id)
       if (known) {
         this.#touch(id)
         return known
       }
-      for (const blob of descriptor.blobs) this.#refuseConflict(blob)
+      for (const blob of descriptor.blobs) this.#blobs.refuseConflict(blob)
       // Room for a new version must not be made of the blobs that it shares with an old one.
       const shared = descriptor.blobs.flatMap((blob) => this.#blobs.get(blob.id) ?? [])
       for (const blob of shared) blob.uses += 1
@@ -168,28 +163,12 @@ class DiskBundleStore implements BundleStore {
   }
 
   createBlobDraft(id: BlobId, sizeBytes: number, chunkSizeBytes: number): Promise<BlobDraft> {
-    return this.#change(async () => {
-      if (this.#drafts.has(id)) throw new DraftInUseError(id)
-      const cut = cutFor(sizeBytes)
-      if (cut.chunkSizeBytes !== chunkSizeBytes) {
-        throw new BlobConflictError(id, `${sizeBytes} bytes are cut by ${cut.chunkSizeBytes}`)
-      }
-      const known = this.#blobs.get(id)
-      if (known && known.cut.sizeBytes !== sizeBytes) {
-        throw new BlobConflictError(id, `it has ${known.cut.sizeBytes} bytes, not ${sizeBytes}`)
-      }
-      const blob = known ?? (await this.#beginDraft(id, sizeBytes))
-      // What a reboot may have cost is found before the caller relies on it.
-      if (blob.suspect) await blob.verify({ signal: this.#closing.signal })
-      return this.#openDraft(blob)
-    })
+    const { signal } = this.#closing
+    return this.#change(() => this.#blobs.openDraft(id, { sizeBytes, chunkSizeBytes }, { signal }))
   }
 
   discardDraft(id: BlobId): Promise<void> {
-    return this.#change(async () => {
-      if (this.#drafts.has(id)) throw new DraftInUseError(id)
-      await this.#removeBlobUnlessListed(id)
-    })
+    return this.#change(() => this.#blobs.discardDraft(id))
   }
 
   whenVerified(): Promise<void> {
@@ -204,10 +183,9 @@ class DiskBundleStore implements BundleStore {
   async #close(): Promise<void> {
     this.#closing.abort(new StoreClosedError())
     for (const bundle of this.#bundles.values()) bundle.end(new StoreClosedError())
-    for (const draft of this.#drafts.values()) draft.close()
     await this.#exclusive(async () => {
       await this.#verified.catch(() => undefined)
-      for (const blob of this.#blobs.values()) await blob.idle()
+      await this.#blobs.close()
       await this.#pool.close()
     })
   }
@@ -235,20 +213,10 @@ class DiskBundleStore implements BundleStore {
     }
   }
 
-  /** A bundle found at the start: its blobs' bitmaps are on disk. */
-  async #restore(bundle: FoundBundle): Promise<void> {
-    for (const { id, names, ...cut } of bundle.descriptor.blobs) {
-      if (this.#blobs.has(id)) continue
-      const held = await readBitmap(this.#files.held(id), cut.chunkCount)
-      this.#createBlob({ id, cut: cutFor(cut.sizeBytes), names: Buffer.from(names), held })
-    }
-    await this.#attach(bundle)
-  }
-
   /** Registers a bundle whose descriptor is on disk, over blobs that are known or new. */
   async #attach({ id, descriptor, descriptorBytes }: FoundBundle): Promise<OwnedBundle> {
     const blobs: BlobFile[] = []
-    for (const listed of descriptor.blobs) blobs.push(await this.#adopt(listed, id))
+    for (const listed of descriptor.blobs) blobs.push(await this.#blobs.adopt(listed, id))
     const bundle = createStoredBundle(
       { id, descriptor, descriptorBytes, blobs },
       {
@@ -261,73 +229,6 @@ class DiskBundleStore implements BundleStore {
     return bundle
   }
 
-  /** The blob that a descriptor lists; a draft of it becomes it, less what was named otherwise. */
-  async #adopt({ id, names, ...cut }: DescriptorBlob, bundle: BundleId): Promise<BlobFile> {
-    const blob =
-      this.#blobs.get(id) ??
-      this.#createBlob({
-        id,
-        cut: cutFor(cut.sizeBytes),
-        names: Buffer.from(names),
-        held: new Bitfield(cut.chunkCount),
-      })
-    const wasDraft = blob.listedBy.size === 0
-    blob.listedBy.add(bundle)
-    if (!wasDraft) return blob
-    await blob.rename(Buffer.from(names))
-    const draft = this.#drafts.get(id)
-    if (draft?.finished) draft.close()
-    await this.#pool.forget(this.#files.names(id))
-    await removeFiles(this.#files.names(id))
-    return blob
-  }
-
-  #refuseConflict({ id, names, sizeBytes }: DescriptorBlob): void {
-    const known = this.#blobs.get(id)
-    if (!known) return
-    if (known.cut.sizeBytes !== sizeBytes) {
-      throw new BlobConflictError(id, `it has ${known.cut.sizeBytes} bytes, not ${sizeBytes}`)
-    }
-    if (known.listedBy.size > 0 && !known.names.equals(names)) {
-      throw new BlobConflictError(id, 'another bundle names its chunks otherwise')
-    }
-  }
-
-  async #beginDraft(id: BlobId, sizeBytes: number): Promise<BlobFile> {
-    const cut = cutFor(sizeBytes)
-    const names = Buffer.alloc(cut.chunkCount * 32)
-    await removeFiles(this.#files.chunks(id), this.#files.held(id))
-    await writeNames(this.#files.names(id), sizeBytes, names.subarray(0, 0))
-    return this.#createBlob({ id, cut, names, held: new Bitfield(cut.chunkCount) })
-  }
-
-  #openDraft(blob: BlobFile): OwnedDraft {
-    blob.uses += 1
-    const draft = createBlobDraft(
-      { blob },
-      {
-        write: (to, index, bytes) => this.#write(to, index, bytes),
-        onClosed: () => {
-          blob.uses -= 1
-          this.#drafts.delete(blob.id)
-        },
-        removeBlob: () => this.#change(() => this.#removeBlobUnlessListed(blob.id)),
-      },
-    )
-    this.#drafts.set(blob.id, draft)
-    return draft
-  }
-
-  #createBlob(init: BlobFileInit): BlobFile {
-    const blob = new BlobFile(init, {
-      files: this.#files,
-      pool: this.#pool,
-      onBytes: (changeBytes) => this.#budget.add(changeBytes),
-    })
-    this.#blobs.set(init.id, blob)
-    return blob
-  }
-
   async #remove(id: BundleId): Promise<void> {
     const bundle = this.#bundles.get(id)
     if (!bundle) return
@@ -335,30 +236,7 @@ class DiskBundleStore implements BundleStore {
     this.#pinned.delete(id)
     bundle.end(new BundleRemovedError(id))
     this.#budget.add(-bundle.descriptorBytes.length)
-    for (const blob of bundle.blobs) {
-      const isLast = blob.listedBy.size === 1
-      // An open draft outlives the bundle, and needs its names on disk before they go.
-      if (isLast && this.#drafts.has(blob.id)) await this.#turnIntoDraft(blob)
-      blob.listedBy.delete(id)
-    }
-    await removeFiles(this.#files.descriptor(id))
-    for (const blob of bundle.blobs) {
-      if (!this.#drafts.has(blob.id)) await this.#removeBlobUnlessListed(blob.id)
-    }
-  }
-
-  async #turnIntoDraft(blob: BlobFile): Promise<void> {
-    const heldCount = blob.held.firstMissing()
-    const known = blob.names.subarray(0, heldCount * 32)
-    await writeNames(this.#files.names(blob.id), blob.cut.sizeBytes, known)
-    for (let index = heldCount; index < blob.cut.chunkCount; index += 1) await blob.drop(index)
-  }
-
-  async #removeBlobUnlessListed(id: BlobId): Promise<void> {
-    const blob = this.#blobs.get(id)
-    if (!blob || blob.listedBy.size > 0) return
-    this.#blobs.delete(id)
-    await blob.remove()
+    await this.#blobs.leave(id, bundle.blobs, () => removeFiles(this.#files.descriptor(id)))
   }
 
   #mayEvict(bundle: OwnedBundle): boolean {
@@ -372,7 +250,7 @@ class DiskBundleStore implements BundleStore {
       if (this.#mayEvict(bundle)) bytes += bundle.descriptorBytes.length
       else stays.add(bundle.id)
     }
-    for (const blob of this.#blobs.values()) {
+    for (const blob of this.#blobs.all()) {
       const isFree = blob.uses === 0 && stays.isDisjointFrom(blob.listedBy)
       if (isFree) bytes += blob.heldBytes
     }
@@ -387,10 +265,10 @@ class DiskBundleStore implements BundleStore {
       await this.#remove(bundle.id)
       return true
     }
-    for (const blob of this.#blobs.values()) {
+    for (const blob of this.#blobs.all()) {
       if (blob.listedBy.size > 0 || blob.uses > 0) continue
       this.#logger.info({ blob: blob.id }, 'an unfinished blob was evicted to make room')
-      await this.#removeBlobUnlessListed(blob.id)
+      await this.#blobs.removeUnlessListed(blob.id)
       return true
     }
     return false
@@ -411,7 +289,7 @@ class DiskBundleStore implements BundleStore {
 
   async #verifyAll(bootId: string): Promise<void> {
     const { signal } = this.#closing
-    for (const blob of [...this.#blobs.values()]) {
+    for (const blob of this.#blobs.all()) {
       if (blob.suspect) await blob.verify({ signal })
     }
     if (!signal.aborted) await writeVerifiedBoot(this.#files, bootId)
