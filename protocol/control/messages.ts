@@ -80,17 +80,19 @@ export type InstanceReport = Static<typeof InstanceReportSchema>
 /** Evidence of a peer's misbehaviour in a swarm. */
 export const MisbehaviourSchema = Type.Object({
   peer: PeerIdSchema,
-  bundle: BundleIdSchema,
+  /** Absent where the peer named none before it misbehaved. */
+  bundle: Type.Optional(BundleIdSchema),
   kind: Type.Union([
     Type.Literal('wrong-chunk'),
+    Type.Literal('wrong-descriptor'),
     Type.Literal('malformed'),
-    Type.Literal('unsolicited'),
     Type.Literal('flood'),
-    Type.Literal('stall'),
   ]),
   chunk: Type.Optional(CountSchema()),
-  /** Hex SHA-256 of what was sent. */
-  got: Type.Optional(TextSchema(64)),
+  /** Hex SHA-256: what the descriptor names, and what was sent. */
+  expectedName: Type.Optional(TextSchema(64)),
+  gotName: Type.Optional(TextSchema(64)),
+  detail: Type.Optional(TextSchema(512)),
 })
 export type Misbehaviour = Static<typeof MisbehaviourSchema>
 

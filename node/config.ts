@@ -1,0 +1,103 @@
+/** What a chef, or who set the node up for one, may decide. One schema: file, environment, flags. */
+import Type, { type Static } from 'typebox'
+import { byteSize, multiaddr, path } from '../protocol/config/index.ts'
+
+export const configSchema = Type.Object({
+  dataDir: path({
+    description: 'folder for identity, state, chunks and the engine of its own',
+    default: '~/.local/share/potluck/node',
+  }),
+  network: path({ description: 'the network file; get it from who runs the network' }),
+  listen: Type.Array(multiaddr({ description: 'address' }), {
+    description: 'addresses to be reached at by other peers',
+    default: ['/ip4/0.0.0.0/tcp/4001'],
+  }),
+  announce: Type.Array(multiaddr({ description: 'address' }), {
+    description: 'addresses to tell others instead of those seen (a forwarded port)',
+    default: [],
+  }),
+  runDir: Type.Optional(
+    path({
+      description:
+        'folder on a tmpfs for one-time keys and the guard; /run/potluck/<peer id> for root',
+    }),
+  ),
+  region: Type.String({
+    description: 'where the node stands, roughly: eu-west, us-east, local',
+    default: 'local',
+    pattern: '^[a-z0-9]+(-[a-z0-9]+)*$',
+    maxLength: 32,
+  }),
+  mdns: Type.Boolean({ description: 'find peers on the LAN', default: true }),
+  testbed: Type.Boolean({
+    description:
+      'many nodes on one machine or address: lifts limits that would take them for an attack',
+    default: false,
+  }),
+  lend: Type.Object({
+    cpus: Type.Optional(Type.Number({ description: 'cores lent; all by default', minimum: 0.1 })),
+    memoryBytes: Type.Optional(
+      byteSize({ description: 'memory lent; all but 1 GiB by default', min: '64MiB' }),
+    ),
+    storageBytes: Type.Optional(
+      byteSize({ description: 'disk lent to containers; 90% of what is free by default' }),
+    ),
+    allocations: Type.Integer({
+      description: 'how many containers may run at once',
+      default: 1,
+      minimum: 1,
+      maximum: 64,
+    }),
+    gpu: Type.Boolean({ description: 'lend the GPUs', default: true }),
+  }),
+  chunks: Type.Object({
+    budgetBytes: byteSize({
+      description: 'disk for encrypted chunks of images, own and of other peers',
+      default: '50GB',
+      min: '1MiB',
+    }),
+  }),
+  bandwidth: Type.Object({
+    uploadBytes: Type.Optional(
+      byteSize({ description: 'upload limit, bytes a second', min: '1kB' }),
+    ),
+    downloadBytes: Type.Optional(
+      byteSize({ description: 'download limit, bytes a second', min: '1kB' }),
+    ),
+  }),
+  engine: Type.Object({
+    kind: Type.Union(
+      [
+        Type.Literal('auto'),
+        Type.Literal('managed'),
+        Type.Literal('host'),
+        Type.Literal('simulated'),
+      ],
+      {
+        description:
+          'managed: a Docker engine of the node’s own (root); host: the one at engine.socket; ' +
+          'simulated: none, for who writes clients; auto: managed for root on Linux, else host',
+        default: 'auto',
+      },
+    ),
+    socket: path({
+      description: "the chef's own engine, for kind host",
+      default: '/var/run/docker.sock',
+    }),
+    allowEnv: Type.Boolean({
+      description: "let the chef's own engine write environment variables to its disk",
+      default: false,
+    }),
+    dns: Type.Array(Type.String({ pattern: '^[0-9a-fA-F.:]{2,45}$' }), {
+      description: 'name servers given to containers; those of the LAN are out of their reach',
+      default: ['1.1.1.1', '9.9.9.9'],
+    }),
+    pool: Type.String({
+      description:
+        "addresses of containers' networks; one network per node where nodes share a host",
+      default: '198.18.0.0/16',
+      pattern: '^[0-9.]{7,15}/[0-9]{1,2}$',
+    }),
+  }),
+})
+export type NodeConfig = Static<typeof configSchema>
