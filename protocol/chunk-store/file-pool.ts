@@ -21,6 +21,8 @@ export function createFilePool({ openMax = 64 }: { readonly openMax?: number } =
   const entries = new Map<string, Entry>() // the least recently used first
 
   const closeEntry = async (path: string, entry: Entry): Promise<void> => {
+    // Another may have closed it meanwhile, and a third opened the path anew: that one stays.
+    if (entries.get(path) !== entry) return
     entries.delete(path)
     const file = await entry.opened.catch(() => undefined)
     await file?.close()
@@ -45,7 +47,7 @@ export function createFilePool({ openMax = 64 }: { readonly openMax?: number } =
         return await work(await entry.opened)
       } catch (error) {
         // One that could not be opened must not stand in the way of the next try.
-        if (await isRejected(entry.opened)) entries.delete(path)
+        if ((await isRejected(entry.opened)) && entries.get(path) === entry) entries.delete(path)
         throw error
       } finally {
         entry.users -= 1

@@ -54,6 +54,7 @@ export interface StoredBundle extends ChunkSource {
   /**
    * Verifies the SHA-256 against the descriptor, then writes so that a kill -9 of this process
    * loses nothing. 'held': it was there already. `bytes` must not change until this resolves.
+   * @param chunk from 0 below `layout.chunkCount`, here and below: check first what a peer says
    * @throws {WrongChunkError} @throws {BudgetExceededError} @throws {BundleRemovedError}
    */
   put(chunk: number, bytes: Uint8Array): Promise<'stored' | 'held'>
