@@ -71,7 +71,9 @@ export interface Allocations {
   /** Ends what has lapsed. Call it each second. */
   tick(): void
   /** What runs here and what ended: for hello, beats and tickets. */
-  readonly docket: Pick<Docket, 'held' | 'reports' | 'ticketFor' | 'hintsFor'>
+  readonly docket: Pick<Docket, 'held' | 'reports' | 'ticketFor' | 'hintsFor' | 'entries'>
+  /** Keys that orders here are sealed to, those being taken included: not to be forgotten. */
+  keysInUse(): readonly Uint8Array[]
   /** Ends all and removes what they left. */
   stopAll(reason: Fault, graceMs: number): Promise<void>
 }
@@ -234,6 +236,8 @@ export function createAllocations(
       }
     },
     docket,
+    keysInUse: () =>
+      book.live().map(({ order }) => allocationCodec.decode(order.payload).sealed.recipientKey),
     async stopAll(reason, graceMs) {
       await Promise.all(docket.entries().map(({ instance }) => instance.stop(reason, graceMs)))
     },

@@ -190,7 +190,12 @@ const OrderAnswerSchema = Type.Object({
 export type OrderAnswer = Static<typeof OrderAnswerSchema>
 
 /** This peer leaves; its slots may be given away at once. */
-const GoodbyeSchema = Type.Object({ type: Type.Literal('goodbye'), reason: TextSchema(256) })
+const GoodbyeSchema = Type.Object({
+  type: Type.Literal('goodbye'),
+  reason: TextSchema(256),
+  /** Only these slots (of a strict group: that have stopped); absent: all. */
+  slots: Type.Optional(ListSchema(SlotIdSchema, 64)),
+})
 
 /** A cache's answers, by the request's id. */
 const ResolvedSchema = Type.Object({

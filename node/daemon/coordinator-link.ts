@@ -1,0 +1,109 @@
+/**
+ * The node's side of the talk with its coordinator: what it tells of itself, what it does with each
+ * message, and how it takes its leave.
+ */
+import type { BundleStore } from '../../protocol/chunk-store/index.ts'
+import type { ControlLink } from '../../protocol/control/index.ts'
+import type { BundleId } from '../../protocol/ids.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import type { Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
+import type { Swarm } from '../../protocol/swarm/index.ts'
+import type { Allocations } from '../allocations/index.ts'
+import type { CapacityWatch } from './capacity-watch.ts'
+import type { MisbehaviourBox } from './misbehaviour-box.ts'
+
+type Parts = Readonly<{
+  peer: Peer
+  allocations: Allocations
+  capacity: CapacityWatch
+  chunks: BundleStore
+  swarm: Swarm
+  misbehaviour: MisbehaviourBox
+  logger: Logger
+}>
+type Message = Parameters<PeerControlHandlers['onMessage']>[0]
+
+/** As hello and beat allow. */
+const bundlesMax = 4_096
+const instancesMax = 64
+/** How long containers have between SIGTERM and SIGKILL when the daemon ends. */
+const goodbyeGraceMs = 5_000
+
+/** Connects, and stays connected until the link or the peer is stopped. */
+export function connectCoordinator(parts: Parts): ControlLink {
+  const { peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
+  /** The most recently used ones. */
+  const bundles = (): BundleId[] =>
+    chunks
+      .bundles()
+      .flatMap((bundle) => (bundle.complete ? [bundle.id] : []))
+      .slice(-bundlesMax)
+
+  const handle = async (message: Message): Promise<void> => {
+    switch (message.type) {
+      case 'order': {
+        const answer = await allocations.offer(message.order)
+        if (answer) link.send(answer)
+        return
+      }
+      case 'revoke':
+        await allocations.revoke(message.revocation)
+        link.beatNow()
+        return
+      case 'drop-bundle':
+        if (!isInUse(allocations, message.bundle)) await chunks.remove(message.bundle)
+        return
+      default: // for caches, or of a later version
+        return
+    }
+  }
+  const link = peer.connect({
+    facts: async () => ({
+      capacity: capacity.now(),
+      held: allocations.docket.held(),
+      bundles: bundles(),
+      keysInUse: allocations.keysInUse(),
+    }),
+    state: () => ({
+      instances: allocations.docket.reports().slice(0, instancesMax),
+      bundles: bundles(),
+      capacity: capacity.now(),
+      misbehaviour: misbehaviour.take(),
+    }),
+    onUp() {
+      for (const bundle of bundles()) swarm.announce(bundle)
+    },
+    onBeatAnswer(answer) {
+      allocations
+        .renew(answer.renewals)
+        .catch((error: unknown) => logger.error({ error }, 'renewals could not be taken'))
+    },
+    onMessage(message) {
+      handle(message).catch((error: unknown) =>
+        logger.warn({ error, type: message.type }, 'a message was refused'),
+      )
+    },
+  })
+  return link
+}
+
+function isInUse(allocations: Allocations, bundle: BundleId): boolean {
+  return allocations.docket.entries().some(({ order }) => order.bundle === bundle)
+}
+
+/**
+ * Lets slots be given away at once, then removes the containers. Strict groups' slots are let go
+ * only when they have stopped.
+ */
+export async function sayGoodbye(
+  allocations: Allocations,
+  link: ControlLink,
+  reason: string,
+): Promise<void> {
+  const loose = allocations.docket.entries().filter(({ order }) => !order.strict)
+  const slots = loose.map(({ order }) => order.slot)
+  if (slots.length > 0) link.send({ type: 'goodbye', reason, slots })
+  await allocations.stopAll({ code: 'NODE_STOPPING', message: reason }, goodbyeGraceMs)
+  link.send({ type: 'goodbye', reason })
+  await link.stop()
+}

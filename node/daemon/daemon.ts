@@ -1,0 +1,167 @@
+/**
+ * The node's daemon: what it starts, in which order, and how it ends. Everything is opened here and
+ * closed here; recovery is this same start.
+ */
+import { join } from 'node:path'
+import { openBundleStore } from '../../protocol/chunk-store/index.ts'
+import { bootId, systemClock } from '../../protocol/clock.ts'
+import type { ControlLink } from '../../protocol/control/index.ts'
+import { describeError } from '../../protocol/errors.ts'
+import { identityFromSeed, loadOrCreateSeed, machineIdOf } from '../../protocol/identity/index.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import type { Region } from '../../protocol/mesh/index.ts'
+import { readNetworkFile } from '../../protocol/network/index.ts'
+import { defaultRunDir, openPeer } from '../../protocol/peer/index.ts'
+import { createLevelStore } from '../../protocol/store/index.ts'
+import { createSwarm } from '../../protocol/swarm/index.ts'
+import {
+  type Allocations,
+  createAllocations,
+  createImageFetcher,
+  openSlotBook,
+} from '../allocations/index.ts'
+import type { NodeConfig } from '../config.ts'
+import { rememberedStopTimes } from '../guard/index.ts'
+import { createCapacityWatch } from './capacity-watch.ts'
+import { connectCoordinator, sayGoodbye } from './coordinator-link.ts'
+import { startEngineHost } from './engine-host.ts'
+import { createMisbehaviourBox } from './misbehaviour-box.ts'
+
+export type NodeContext = Readonly<{
+  /** Aborted: stop cleanly. */
+  signal: AbortSignal
+  logger: Logger
+  onReady: (info: Readonly<Record<string, unknown>>) => void
+}>
+
+const tickMs = 1_000
+const ensureMs = 30_000
+const version = '0.1.0'
+
+/** Runs until `signal`. @throws what keeps it from starting; what ends it early. */
+export async function runNode(config: NodeConfig, context: NodeContext): Promise<void> {
+  const { signal, logger } = context
+  const clock = systemClock
+  const random = Math.random
+  const user = { platform: process.platform, uid: process.getuid?.() }
+  await using stack = new AsyncDisposableStack()
+
+  const network = await readNetworkFile(config.network)
+  const seed = await loadOrCreateSeed(join(config.dataDir, 'identity.key'))
+  const { peer: node } = await identityFromSeed(seed)
+  const runDir = config.runDir ?? defaultRunDir({ peer: node, dataDir: config.dataDir }, user)
+
+  const store = await createLevelStore({ path: join(config.dataDir, 'state') })
+  stack.defer(() => store.close())
+  const chunks = await openBundleStore(
+    { root: join(config.dataDir, 'chunks'), budgetBytes: config.chunks.budgetBytes },
+    { logger },
+  )
+  stack.defer(() => chunks.close())
+  const remembered = await rememberedStopTimes(runDir, bootId())
+  const host = await startEngineHost(
+    { config, node, runDir, bootId: bootId() },
+    { clock, logger, user, signal },
+  )
+  stack.defer(() => host.stop())
+  const peer = await openPeer(
+    {
+      role: 'node',
+      version,
+      seed,
+      network,
+      runDir,
+      listen: config.listen,
+      announce: config.announce,
+      mdns: config.mdns,
+      testbed: config.testbed,
+      privateAddresses: true,
+      regions: [config.region as Region],
+    },
+    { store, clock, random, logger },
+  )
+  stack.defer(() => peer.stop())
+
+  const misbehaviour = createMisbehaviourBox()
+  const { uploadBytes, downloadBytes } = config.bandwidth
+  const swarm = createSwarm(
+    {
+      limits: {
+        ...(uploadBytes === undefined ? {} : { uploadBytesPerS: uploadBytes }),
+        ...(downloadBytes === undefined ? {} : { downloadBytesPerS: downloadBytes }),
+      },
+    },
+    {
+      mesh: peer.mesh,
+      store: chunks,
+      verifyTicket: peer.verifyTicket,
+      timeMs: peer.time.nowMs,
+      holders: peer.holders,
+      onMisbehaviour: misbehaviour.add,
+      logger,
+    },
+  )
+  stack.defer(() => swarm.stop())
+  await swarm.start()
+
+  let link: ControlLink | undefined
+  const images = createImageFetcher({
+    swarm,
+    store: chunks,
+    engine: host.engine,
+    ticketFor: (bundle) => allocations.docket.ticketFor(bundle),
+    hintsFor: (bundle) => allocations.docket.hintsFor(bundle),
+    isCache: peer.lists.isCache,
+    logger,
+  })
+  const allocations: Allocations = createAllocations(
+    {
+      node,
+      allocationsMax: config.lend.allocations,
+      remembered,
+      onReport: (instance) => link?.send({ type: 'report', instance }),
+    },
+    {
+      keeper: peer.keeper,
+      time: peer.time,
+      book: await openSlotBook({ store }),
+      keys: peer.keys.ring,
+      engine: host.engine,
+      images,
+      guard: host.guard,
+      clock,
+      logger,
+    },
+  )
+  await allocations.recover({ signal })
+  const capacity = await createCapacityWatch(
+    { config, node, version },
+    { engine: host.engine, mesh: peer.mesh, store: chunks, allocations, clock, logger, signal },
+  )
+  link = connectCoordinator({ peer, allocations, capacity, chunks, swarm, misbehaviour, logger })
+
+  context.onReady({
+    peer: node,
+    machine: machineIdOf(node),
+    addresses: peer.mesh.getMultiaddrs().map(String),
+    runDir,
+  })
+  await Promise.all([
+    every(tickMs, signal, async () => allocations.tick()),
+    every(ensureMs, signal, async () => {
+      await host.ensure({ signal }).catch((error: unknown) => {
+        if (!signal.aborted) logger.error({ error }, 'the engine or its rules cannot be kept up')
+      })
+    }),
+  ])
+  await sayGoodbye(allocations, link, describeError(signal.reason))
+  await peer.keys.erase()
+}
+
+/** Does `work` now and after each pause, until `signal`. */
+async function every(ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await work()
+    await systemClock.sleep(ms, { signal }).catch(() => undefined)
+  }
+}

@@ -1,0 +1,3 @@
+/** The node: the daemon on a chef's machine. */
+export { configSchema, type NodeConfig } from './config.ts'
+export { runNode as run } from './daemon/daemon.ts'
