@@ -157,21 +157,24 @@ describe('the chunk store', () => {
     await fc.assert(
       fc.asyncProperty(puts, async (all) => {
         const own = await createTemporaryStore()
-        const store = await own.open({ budgetBytes: 5 * KiB64 })
-        const outcomes = all.map(async ([which, chunk]) => {
-          const bundle = bundles[which]!
-          const stored = await store.add(bundle.descriptorBytes)
-          await stored.put(chunk, bundle.chunks[chunk]!)
-        })
-        const codes = await Promise.all(outcomes.map((outcome) => codeOf(outcome)))
-        const expected = [undefined, 'BUDGET_EXCEEDED', 'BUNDLE_REMOVED']
-        for (const code of codes) expect(expected).to.include(code)
-        expect(store.usedBytes).to.be.at.most(store.budgetBytes)
-        const before = heldBytes(store)
-        expect(store.usedBytes).to.equal(before)
-        await store.close()
-        expect((await own.open()).usedBytes).to.equal(before)
-        await own.remove()
+        try {
+          const store = await own.open({ budgetBytes: 5 * KiB64 })
+          const outcomes = all.map(async ([which, chunk]) => {
+            const bundle = bundles[which]!
+            const stored = await store.add(bundle.descriptorBytes)
+            await stored.put(chunk, bundle.chunks[chunk]!)
+          })
+          const codes = await Promise.all(outcomes.map((outcome) => codeOf(outcome)))
+          const expected = [undefined, 'BUDGET_EXCEEDED', 'BUNDLE_REMOVED']
+          for (const code of codes) expect(expected).to.include(code)
+          expect(store.usedBytes).to.be.at.most(store.budgetBytes)
+          const before = heldBytes(store)
+          expect(store.usedBytes).to.equal(before)
+          await store.close()
+          expect((await own.open()).usedBytes).to.equal(before)
+        } finally {
+          await own.remove()
+        }
       }),
       { numRuns: 15 },
     )
