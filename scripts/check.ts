@@ -19,6 +19,7 @@ const checks: readonly (readonly [name: string, ...command: string[]])[] = [
   ['docs and promises', 'eslint', '.', '--max-warnings=0'],
   ['types', 'tsc', '--project', '.'],
   ['layers', 'node', 'scripts/check/layers.ts'],
+  ['lock file', 'node', 'scripts/check/lock.ts'],
   ['unused code', 'knip', '--no-progress', '--no-config-hints'],
   ['format and lint', 'biome', 'ci', '--colors=off', '--error-on-warnings', '.'],
 ]

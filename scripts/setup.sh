@@ -70,13 +70,17 @@ packages_match() {
   cp "$root/package-lock.json" "$stamp"
 }
 
+npm_flags='--include=dev --no-audit --no-fund --no-progress'
+# shellcheck disable=SC2086 # one word a flag
 install_packages() {
   packages_match && return 0
   lock_once
   packages_match && return 0
   have npm || fail 'npm is missing; install Node.js 20 or newer with npm (Debian: apt-get install npm)'
   say 'installing npm packages (npm ci)…'
-  logged npm ci --include=dev --no-audit --no-fund --no-progress || {
+  # npm ci refuses a lock file that does not name what this registry has for other platforms;
+  # npm install takes the same versions from it, and puts up with what it lacks.
+  logged npm ci $npm_flags || logged npm install --no-save $npm_flags || {
     show_log
     fail "npm ci failed (log: $log); it needs the npm registry or a warm npm cache"
   }
