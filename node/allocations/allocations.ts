@@ -210,12 +210,16 @@ export function createAllocations(
     async revoke(signed) {
       const revocation = keeper.open('revocation', signed, revocationCodec)
       const { slot, reason, graceMs } = revocation
+      await turn // an order that is being taken comes before it
       judgeRevocation(revocation, { self: node, memory: book.memory(slot) })
       const entry = docket.get(slot)
       if (entry && compareFence(entry.order, revocation) <= 0) {
         await entry.instance.stop({ code: 'REVOKED', message: reason }, graceMs)
       }
       docket.forget(slot, revocation)
+      const memory = book.memory(slot)
+      if (docket.get(slot) || (memory && compareFence(memory.fence, revocation) > 0)) return
+      await book.end(slot, { term: revocation.term, epoch: revocation.epoch })
     },
     async renew(renewals) {
       for (const { slot, term, epoch, leaseEndMs, ticket } of renewals) {
