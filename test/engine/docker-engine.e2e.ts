@@ -18,7 +18,7 @@ describe('an engine in a home', function () {
   })
   after(() => home?.stop())
 
-  for (const suite of ['conformance']) {
+  for (const suite of ['conformance', 'isolation', 'managed-engine']) {
     it(`${suite}: passes in the home's namespace`, async () => {
       const file = join(import.meta.dirname, 'inside', `${suite}.ts`)
       const child = home.inside([process.execPath, mocha, '--reporter', 'spec', file])

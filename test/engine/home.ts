@@ -16,7 +16,10 @@ const run = promisify(execFile)
 export const lan = { router: '192.168.77.1', home: '192.168.77.2', neighbour: '192.168.77.3' }
 export const lan6 = { router: 'fd77::1', home: 'fd77::2', neighbour: 'fd77::3' }
 export const internet = '203.0.113.10'
+/** A LAN may have public addresses: the home is on this one too. */
+export const publicLan = { home: '198.51.100.2', neighbour: '198.51.100.3' }
 export const port = 7070
+export const mailPort = 25
 
 export type TestHome = Readonly<{
   /** `/run/netns/…` of the node. */
@@ -54,7 +57,8 @@ export async function createHome(): Promise<TestHome> {
 
   async function listen(host: string, addresses: readonly string[]): Promise<void> {
     const program = join(import.meta.dirname, 'listener.ts')
-    const args = [`--net=/run/netns/${host}`, process.execPath, program, String(port)]
+    const ports = `${port},${mailPort}`
+    const args = [`--net=/run/netns/${host}`, process.execPath, program, ports]
     const child = spawn('nsenter', [...args, ...addresses], { stdio: ['pipe', 'pipe', 'inherit'] })
     listeners.push(child)
     await once(child.stdout, 'data')
@@ -78,8 +82,16 @@ export async function createHome(): Promise<TestHome> {
     await ip('-n', router, 'link', 'set', 'lan', 'up')
     await plug(home, router, lan.home, lan6.home)
     await plug(neighbour, router, lan.neighbour, lan6.neighbour)
+    for (const [host, address] of [
+      [home, publicLan.home],
+      [neighbour, publicLan.neighbour],
+    ] as const) {
+      await ip('-n', host, 'addr', 'add', `${address}/24`, 'dev', 'eth0')
+    }
+    // Reachable where nothing forbids it: the metadata address of clouds, on the node itself.
+    await ip('-n', home, 'addr', 'add', '169.254.169.254/32', 'dev', 'lo')
     await listen(router, [internet, lan.router, lan6.router])
-    await listen(neighbour, [lan.neighbour, lan6.neighbour])
+    await listen(neighbour, [lan.neighbour, lan6.neighbour, publicLan.neighbour])
   } catch (error) {
     await stop()
     throw error
@@ -89,7 +101,8 @@ export async function createHome(): Promise<TestHome> {
     namespace,
     inside: ([program = '', ...args]) =>
       spawn('nsenter', [`--net=${namespace}`, program, ...args], {
-        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, TEST_NEIGHBOUR: `/run/netns/${neighbour}` },
       }),
     stop,
   }

@@ -1,10 +1,11 @@
-/** A host's service, over TCP and UDP: `listener.ts PORT ADDRESS…`; ends with its parent. */
+/** A host's service, over TCP and UDP: `listener.ts PORT,PORT ADDRESS…`; ends with its parent. */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-const [port, ...addresses] = process.argv.slice(2)
-for (const host of addresses) {
+const [ports = '', ...addresses] = process.argv.slice(2)
+const places = addresses.flatMap((host) => ports.split(',').map((port) => ({ host, port })))
+for (const { host, port } of places) {
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.end('reached\n')

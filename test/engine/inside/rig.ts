@@ -37,6 +37,7 @@ export async function createRig({ dataDir, runDir }: { dataDir: string; runDir: 
     firewall,
     engine,
     adopted,
+    tag,
     dataDir,
     runDir,
     signal,
