@@ -278,7 +278,7 @@ function planStrays({ input, actions }: Draft): void {
       const { group } = parseSlotId(slot)
       if (!record?.fence) {
         // A group that no store of ours knows runs on, unrenewed, until the operator decides.
-        const isOurs = input.groups.has(group)
+        const isOurs = held.order !== undefined && input.groups.has(group)
         if (isOurs) actions.push({ do: 'outrank', slot, node, held, mayReturn: !settled })
         else if (input.isRetired(group)) {
           actions.push({ do: 'revoke', slot, node, fence, reason: 'the group is gone' })
@@ -286,9 +286,10 @@ function planStrays({ input, actions }: Draft): void {
         continue
       }
       if (isExplained(record, node, fence)) continue
-      if (compareFence(fence, record.fence) > 0) {
+      if (held.order && compareFence(fence, record.fence) > 0) {
         actions.push({ do: 'outrank', slot, node, held, mayReturn: !settled })
       } else {
+        // Also a higher epoch that is only claimed: without our signature it raises nothing.
         actions.push({ do: 'revoke', slot, node, fence, reason: 'the slot went elsewhere' })
       }
     }

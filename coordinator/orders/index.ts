@@ -1,0 +1,10 @@
+/** Orders: what the coordinator signs, and the lists that it keeps. */
+export { type Lists, type ListsComponents, openLists } from './lists.ts'
+export {
+  type AllocationSpec,
+  createOrderSigner,
+  type OrderSigner,
+  type OrderSignerComponents,
+  type SignedAllocation,
+  ticketMs,
+} from './order-signer.ts'

@@ -1,0 +1,109 @@
+/** What the API may see of the control plane; reads only, from what is in memory. */
+import type { GroupId } from '../../protocol/ids.ts'
+import { compareFence, parseSlotId } from '../../protocol/ids.ts'
+import {
+  type ControlPlaneView,
+  type InstanceView,
+  type InstanceViewState,
+  machineIdOf,
+  NotOfferedError,
+} from '../groups/index.ts'
+import type { Images } from '../images/index.ts'
+import { describeChoice } from '../scheduler/index.ts'
+import type { Sessions } from '../sessions/index.ts'
+import type { Placement, PlacementState, SlotRecord } from '../slots/index.ts'
+import type { Reconciler } from './reconciler.ts'
+import type { SlotBook } from './slot-book.ts'
+
+export type ControlPlaneViewComponents = Readonly<{
+  book: SlotBook
+  sessions: Pick<Sessions, 'nodes'>
+  images: Pick<Images, 'view'>
+  reconciler: Pick<Reconciler, 'unplaced'>
+}>
+
+const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
+  ordered: 'allocating',
+  accepted: 'allocating',
+  downloading: 'downloading',
+  creating: 'creating',
+  restarting: 'creating',
+  running: 'running',
+  stopping: 'stopping',
+  stopped: 'stopping',
+  failed: 'stopping',
+}
+
+export function createControlPlaneView(components: ControlPlaneViewComponents): ControlPlaneView {
+  const { book, sessions, images, reconciler } = components
+
+  const reportOf = ({ slot }: SlotRecord, { node, fence }: Placement) => {
+    const view = sessions.nodes.get(node)
+    const held = view?.held.get(slot)
+    return held && compareFence(held.fence, fence) === 0 ? held.report : undefined
+  }
+  const show = (record: SlotRecord, placement: Placement, state: InstanceViewState) => {
+    const { instance, node, fence, version, stateSinceMs } = placement
+    const report = reportOf(record, placement)
+    const fault = report?.fault ?? record.fault
+    return {
+      id: instance,
+      slot: parseSlotId(record.slot).number,
+      ...fence,
+      node,
+      machineId: machineIdOf(node),
+      state,
+      updatedMs: stateSinceMs,
+      version,
+      ready: state === 'running',
+      started: state === 'running',
+      ...(fault && state !== 'running' ? { fault } : {}),
+      bytesTotal: report?.bytesTotal ?? 0,
+      bytesDone: report?.bytesDone ?? 0,
+      bytesFromCaches: report?.bytesFromCaches ?? 0,
+      bytesFromPeers: report?.bytesFromPeers ?? 0,
+      bytesServed: report?.bytesServed ?? 0,
+      restarts: report?.restarts ?? 0,
+    } satisfies InstanceView
+  }
+  const notOffered = (what: string) => async (): Promise<never> => {
+    throw new NotOfferedError(what)
+  }
+
+  return {
+    instances(group: GroupId) {
+      const shown: InstanceView[] = []
+      for (const record of book.of(group)) {
+        const { placement, leaving } = record
+        if (placement) shown.push(show(record, placement, shownStates[placement.state]))
+        for (const old of leaving) {
+          // Of one that is silent nothing is known; one that its node shows has not stopped yet.
+          const isHere = sessions.nodes.get(old.node)?.connected ?? false
+          if (isHere && reportOf(record, old)) shown.push(show(record, old, 'stopping'))
+        }
+      }
+      return shown.sort((a, b) => a.slot - b.slot || b.epoch - a.epoch)
+    },
+    image: (group) => images.view(group),
+    placementProblem(group) {
+      const choice = reconciler.unplaced.get(group)
+      return choice && describeChoice(choice)
+    },
+    capacity() {
+      const connected = [...sessions.nodes.values()].filter((view) => view.connected)
+      const sum = (of: (capacity: NonNullable<(typeof connected)[0]['capacity']>) => number) =>
+        connected.reduce((total, { capacity }) => total + (capacity ? of(capacity) : 0), 0)
+      return {
+        nodes: sessions.nodes.size,
+        nodesConnected: connected.length,
+        milliCpus: sum(({ milliCpus }) => milliCpus),
+        memoryBytes: sum(({ memoryBytes }) => memoryBytes),
+        storageBytes: sum(({ storageBytes }) => storageBytes),
+        gpus: sum(({ gpus }) => gpus.length),
+      }
+    },
+    reallocate: notOffered('reallocate'),
+    recreate: notOffered('recreate'),
+    restart: notOffered('restart'),
+  }
+}

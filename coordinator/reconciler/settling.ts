@@ -1,0 +1,52 @@
+/**
+ * Whether the coordinator knows enough to replace what is silent. After a restart every node that
+ * has allocations is silent until it has dialled again; who replaced them at once would start a
+ * thousand containers too many. So nothing silent is replaced for a reconnect window, and every
+ * lease counts from its end. The window ends early when all those nodes are back: then there is
+ * nobody left to wait for. (Orders that a restored store does not know come with a new term, where
+ * `waitAll` holds the window open for its whole length.)
+ */
+import type { PeerId } from '../../protocol/ids.ts'
+
+export interface Settling {
+  readonly settled: boolean
+  /** When the window ends, or ended; leases that are not known since the start count from here. */
+  readonly endMs: number
+  /** Looks again. */
+  update(nowMs: number, connected: (node: PeerId) => boolean): void
+}
+
+/** One TCP, Noise and yamux handshake with hello and its signatures, on one core; mesh tests. */
+const handshakeMs = 8
+const windowMinMs = 60_000
+
+export type SettlingInit = Readonly<{
+  startedMs: number
+  /** Nodes with allocations in the store. */
+  expected: ReadonlySet<PeerId>
+  /** Instead of max(60 s, 2 × nodes × handshake). */
+  windowMs?: number | undefined
+  waitAll?: boolean
+}>
+
+export function createSettling({ startedMs, expected, windowMs, waitAll }: SettlingInit): Settling {
+  const lengthMs = windowMs ?? Math.max(windowMinMs, 2 * expected.size * handshakeMs)
+  let settled = expected.size === 0 && !waitAll
+  let endMs = settled ? startedMs : startedMs + lengthMs
+  const missing = new Set(expected)
+  return {
+    get settled() {
+      return settled
+    },
+    get endMs() {
+      return endMs
+    },
+    update(nowMs, connected) {
+      if (settled) return
+      for (const node of missing) if (connected(node)) missing.delete(node)
+      if (nowMs < endMs && (missing.size > 0 || waitAll)) return
+      settled = true
+      endMs = Math.min(endMs, nowMs)
+    },
+  }
+}

@@ -1,0 +1,35 @@
+/** Groups as the slots need them. */
+import type { BundleId, GroupId } from '../../protocol/ids.ts'
+import { type GroupRecord, gpuClassOf, slotsWanted } from '../groups/index.ts'
+import type { GroupTarget } from '../slots/index.ts'
+
+/** What each group, tombstones too, wants of its slots. */
+export function targetsOf(
+  groups: readonly GroupRecord[],
+  bundleOf: (group: GroupRecord) => BundleId | undefined,
+): ReadonlyMap<GroupId, GroupTarget> {
+  return new Map(groups.map((group) => [group.id, targetOf(group, bundleOf(group))]))
+}
+
+function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget {
+  const { container, extension } = group
+  const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
+  const classes = new Set(container.gpuClasses.map((id) => id.toLowerCase()))
+  const gpuFits: GroupTarget['gpuFits'] = ({ name, vramBytes }) => {
+    const found = gpuClassOf(name, vramBytes)
+    return found !== undefined && classes.has(found.id)
+  }
+  return {
+    group: group.id,
+    version: group.version,
+    replicas: slotsWanted(group),
+    deleted: group.deletedMs !== undefined,
+    ...(bundle ? { bundle } : {}),
+    ...{ milliCpus, memoryBytes, storageBytes, shmBytes },
+    ...(classes.size > 0 ? { gpuFits } : {}),
+    needsEnv: container.envSealed !== undefined,
+    restart: group.restartPolicy,
+    lostAfterMs: extension.lostAfterMs,
+    orphanAfterMs: extension.orphanAfterMs,
+  }
+}

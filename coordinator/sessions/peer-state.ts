@@ -1,0 +1,115 @@
+/**
+ * What is known of one peer from its streams: the newest picture, replaced as a whole by each hello
+ * and beat. It outlives a stream, so that "said goodbye" and "was here" are not forgotten with it.
+ */
+import type { Capacity, Hello, InstanceReport } from '../../protocol/control/index.ts'
+import {
+  type BundleId,
+  compareFence,
+  type Fence,
+  type PeerId,
+  type SlotId,
+} from '../../protocol/ids.ts'
+import { allocationCodec } from '../../protocol/orders/index.ts'
+import { isSignedBy } from '../../protocol/signing/index.ts'
+import type { Held, NodeView } from '../slots/index.ts'
+import type { KeyPool } from './key-pool.ts'
+
+type Refusals = Map<SlotId, { fence: Fence; fault: { code: string; message: string } }>
+
+export class PeerState implements NodeView {
+  readonly node: PeerId
+  readonly role: Hello['role']
+  readonly #banned: (peer: PeerId) => boolean
+  household = ''
+  observedAddr = ''
+  addrs: readonly string[] = []
+  connected = false
+  departed = false
+  declare capacity?: Capacity
+  bundles: ReadonlySet<BundleId> = new Set()
+  readonly held = new Map<SlotId, Held>()
+  readonly acknowledged = new Map<SlotId, Fence>()
+  readonly refusals: Refusals = new Map()
+  pool: KeyPool | undefined
+  /** Boot clock. */
+  lastSeenMs = 0
+
+  constructor(node: PeerId, role: Hello['role'], banned: (peer: PeerId) => boolean) {
+    this.node = node
+    this.role = role
+    this.#banned = banned
+  }
+
+  get banned(): boolean {
+    return this.#banned(this.node)
+  }
+
+  get keys(): number {
+    return this.pool?.size ?? 0
+  }
+
+  /** Starts anew from a hello. Returns how many held orders were not ours. */
+  takeHello(hello: Hello, orderKey: Uint8Array): number {
+    this.held.clear()
+    this.acknowledged.clear()
+    this.refusals.clear()
+    this.departed = false
+    this.addrs = hello.addrs
+    this.bundles = new Set(hello.bundles)
+    if (hello.capacity) this.capacity = hello.capacity
+    let strangers = 0
+    for (const { order, report } of hello.held) {
+      const fence = this.#fenceOf(order, report, orderKey)
+      if (!fence) {
+        strangers++
+        continue
+      }
+      this.#hold(report, { fence, order, report })
+    }
+    return strangers
+  }
+
+  /** Replaces what is held by what the beat lists. True when anything but counters changed. */
+  takeBeat(reports: readonly InstanceReport[]): boolean {
+    const before = new Map(this.held)
+    this.held.clear()
+    let changed = before.size !== reports.length
+    for (const report of reports) {
+      const old = before.get(report.slot)
+      if (this.takeReport(report, old)) changed = true
+    }
+    return changed
+  }
+
+  /** One slot's news; true when its state or epoch changed. */
+  takeReport(report: InstanceReport, old = this.held.get(report.slot)): boolean {
+    const fence: Fence = { term: report.term, epoch: report.epoch }
+    const age = old ? compareFence(fence, old.fence) : 1
+    if (old && age < 0 && this.held.has(report.slot)) return false
+    const order = old && age === 0 ? old.order : undefined
+    this.#hold(report, { fence, report, ...(order ? { order } : {}) })
+    return !old || age !== 0 || old.report.state !== report.state
+  }
+
+  #hold({ slot }: InstanceReport, held: Held): void {
+    this.held.set(slot, held)
+    const known = this.acknowledged.get(slot)
+    if (!known || compareFence(held.fence, known) > 0) this.acknowledged.set(slot, held.fence)
+  }
+
+  #fenceOf(
+    order: NonNullable<Held['order']>,
+    report: InstanceReport,
+    orderKey: Uint8Array,
+  ): Fence | undefined {
+    if (!isSignedBy('allocation', order, orderKey)) return undefined
+    try {
+      const { slot, term, epoch, node } = allocationCodec.decode(order.payload)
+      const isReported = slot === report.slot && term === report.term && epoch === report.epoch
+      return isReported && node === this.node ? { term, epoch } : undefined
+    } catch {
+      return undefined
+    }
+  }
+}

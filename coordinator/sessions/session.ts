@@ -1,0 +1,139 @@
+/**
+ * The coordinator's end of one peer's control stream: hello within a deadline, then messages at a
+ * bounded rate, answers through a bounded queue, silence longer than a lease ends it. Any fault
+ * ends this stream alone.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Connection, Stream } from '@libp2p/interface'
+import type { Clock } from '../../protocol/clock.ts'
+import {
+  controlLimits,
+  type DownMessage,
+  downCodec,
+  type Hello,
+  type UpMessage,
+  upCodec,
+} from '../../protocol/control/index.ts'
+import type { PeerId } from '../../protocol/ids.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import { openChannel } from '../../protocol/wire/index.ts'
+import { SessionRefusedError } from './errors.ts'
+
+/** What waits to be written before the peer counts as stuck. */
+const unsentMax = 512
+/** A node with 64 instances that all change at once, every few seconds. */
+const messagesPerSecond = 50
+const burstMax = 300
+/** For the last word to leave before the stream is cut. */
+const farewellMs = 500
+
+export type SessionNumbers = Readonly<{ helloMs: number; silenceMs: number }>
+
+export interface Session {
+  readonly peer: PeerId
+  readonly observedAddr: string
+  /** Aborted when the stream has ended. */
+  readonly signal: AbortSignal
+  /** False when the stream has ended or takes no more. */
+  send(message: DownMessage): boolean
+  /** Ends it, with a last word if `error` is a refusal. Idempotent. */
+  close(error: Error): void
+}
+
+export type SessionHandlers = Readonly<{
+  /** Throws to refuse. */
+  onHello(session: Session, hello: Hello): void
+  /** Throws to end the stream. Must not wait. */
+  onMessage(session: Session, message: Exclude<UpMessage, Hello>): void
+  onEnd(session: Session): void
+}>
+
+/** Serves one stream until it ends. Never rejects. */
+export async function serveSession(
+  { stream, connection, peer }: Readonly<{ stream: Stream; connection: Connection; peer: PeerId }>,
+  handlers: SessionHandlers,
+  numbers: SessionNumbers,
+  { clock, logger }: Readonly<{ clock: Clock; logger: Logger }>,
+): Promise<void> {
+  const ended = new AbortController()
+  const { signal } = ended
+  const channel = openChannel(stream, { inbound: upCodec, outbound: downCodec, ...controlLimits })
+  let unsent = 0
+  const close = (error: Error): void => {
+    if (signal.aborted) return
+    const isRefusal = error instanceof SessionRefusedError
+    const fault = { code: isRefusal ? error.code : 'ENDED', message: error.message }
+    const lastWord = isRefusal
+      ? channel.write({ type: 'refused', fault }, { signal: AbortSignal.timeout(farewellMs) })
+      : Promise.resolve()
+    ended.abort(error)
+    void lastWord
+      .then(() => channel.close({ signal: AbortSignal.timeout(farewellMs) }))
+      .catch(() => undefined)
+      .then(() => delay(isRefusal ? farewellMs : 0, undefined, { ref: false }))
+      .then(() => channel.abort(error))
+  }
+  const session: Session = {
+    peer,
+    observedAddr: connection.remoteAddr.toString(),
+    signal,
+    send(message) {
+      if (signal.aborted) return false
+      if (unsent >= unsentMax) {
+        close(new SessionRefusedError('TOO_SLOW', `${unsent} messages are unread`))
+        return false
+      }
+      unsent++
+      channel.write(message, { signal }).then(() => unsent--, close)
+      return true
+    },
+    close,
+  }
+  const allow = createRate(clock)
+  let watchdog = setTimeout(
+    () => close(new SessionRefusedError('HELLO_LATE', `no hello in ${numbers.helloMs} ms`)),
+    numbers.helloMs,
+  )
+  const heard = (): void => {
+    clearTimeout(watchdog)
+    watchdog = setTimeout(
+      () => close(new SessionRefusedError('SILENT', `silent for ${numbers.silenceMs} ms`)),
+      numbers.silenceMs,
+    )
+  }
+  try {
+    const { message: hello } = await channel.read({ signal })
+    if (hello.type !== 'hello') {
+      throw new SessionRefusedError('HELLO_EXPECTED', `the first message was ${hello.type}`)
+    }
+    heard()
+    handlers.onHello(session, hello)
+    for (;;) {
+      const { message } = await channel.read({ signal })
+      heard()
+      if (message.type === 'hello') throw new SessionRefusedError('HELLO_TWICE', 'a second hello')
+      if (!allow()) throw new SessionRefusedError('TOO_FAST', `over ${messagesPerSecond} a second`)
+      handlers.onMessage(session, message)
+    }
+  } catch (error) {
+    logger.info({ peer, error }, 'a control stream ended')
+    close(error instanceof Error ? error : new Error(String(error)))
+  } finally {
+    clearTimeout(watchdog)
+    handlers.onEnd(session)
+  }
+}
+
+/** A token bucket: whether one more message is within the rate. */
+function createRate(clock: Clock): () => boolean {
+  let tokens = burstMax
+  let atMs = clock.nowMs()
+  return () => {
+    const nowMs = clock.nowMs()
+    tokens = Math.min(burstMax, tokens + ((nowMs - atMs) * messagesPerSecond) / 1_000)
+    atMs = nowMs
+    if (tokens < 1) return false
+    tokens--
+    return true
+  }
+}
