@@ -249,7 +249,7 @@ export class BundleDownload implements RequesterListener {
       for (const missing of chunk === undefined ? freed : [chunk]) {
         if (missing < (this.#stored?.layout.chunkCount ?? 0)) this.#picker?.peerLost(peer, missing)
       }
-    } else if (!this.#rejoin(sender, code)) {
+    } else if (!this.#rejoin(sender, code, id)) {
       const error = new RefusedError(peer, this.bundle, code)
       this.#with.logger.debug({ peer, bundle: this.bundle, error }, 'a holder refused')
       this.#rest(sender)
@@ -513,10 +513,13 @@ export class BundleDownload implements RequesterListener {
     return freed
   }
 
-  #rejoin(sender: Sender, code: RefusalCode): boolean {
+  /** Shows a newer ticket to a holder that says ours has expired. */
+  #rejoin(sender: Sender, code: RefusalCode, id?: number): boolean {
     const nowMs = this.#with.clock.nowMs()
-    if (code !== 'EXPIRED' || nowMs - sender.rejoinedAtMs < rejoinMs || !sender.session)
-      return false
+    if (code !== 'EXPIRED' || !sender.session) return false
+    // Requests that crossed the new ticket.
+    if (sender.phase === 'waiting' && id !== undefined) return true
+    if (nowMs - sender.rejoinedAtMs < rejoinMs) return false
     sender.rejoinedAtMs = nowMs
     sender.phase = 'waiting'
     sender.session.join(this.bundle, this.ticket(), this)

@@ -166,3 +166,60 @@ export function createSwarmStreet(): SwarmStreet {
     },
   }
 }
+
+/** Waits for a condition that no event tells of. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`not in 10 s: ${condition}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+type Overrides = {
+  readonly [Name in keyof StoredBundle]?: (bundle: StoredBundle) => StoredBundle[Name]
+}
+
+/** A store whose bundles lie about some of their properties. */
+export function wrapBundles(store: BundleStore, overrides: Overrides): BundleStore {
+  const wrapped = new WeakMap<StoredBundle, StoredBundle>()
+  const wrap = (bundle: StoredBundle): StoredBundle => {
+    const known = wrapped.get(bundle)
+    if (known) return known
+    const proxy = new Proxy(bundle, {
+      get(target, name) {
+        const override = overrides[name as keyof StoredBundle]
+        if (override) return override(target)
+        return bound(target, name)
+      },
+    })
+    wrapped.set(bundle, proxy)
+    return proxy
+  }
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'get') {
+        return (id: BundleId) => {
+          const bundle = target.get(id)
+          return bundle && wrap(bundle)
+        }
+      }
+      return bound(target, name)
+    },
+  })
+}
+
+/** A store that passes what it reads through `change`. */
+export function withRead(
+  change: (chunk: number, bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>,
+): (store: BundleStore) => BundleStore {
+  return (store) =>
+    wrapBundles(store, {
+      read: (bundle) => async (chunk) => await change(chunk, await bundle.read(chunk)),
+    })
+}
+
+function bound(target: object, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name, target)
+  return typeof value === 'function' ? value.bind(target) : value
+}

@@ -3,7 +3,7 @@
  * bundles from those who hold them. Nodes and caches run the same one; a cache just never asks.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { maxTravelBytes } from '../bundle/index.ts'
+import { minChunkSizeBytes } from '../bundle/index.ts'
 import type { BundleStore, StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import type { BundleId, PeerId } from '../ids.ts'
@@ -111,8 +111,8 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   const { signal } = stopped
   const stats = new SwarmStats()
   const book = createPeerBook()
-  const uploads = createTokenBucket(maxTravelBytes)
-  const downloads = createTokenBucket(maxTravelBytes)
+  const uploads = createTokenBucket(minChunkSizeBytes)
+  const downloads = createTokenBucket(minChunkSizeBytes)
   const uploader = new Uploader(init.uploadSlots === undefined ? {} : { slots: init.uploadSlots }, {
     bucket: uploads,
     clock,
