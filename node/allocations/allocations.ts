@@ -124,11 +124,11 @@ export function createAllocations(
       order,
       signed,
       instance,
+      settled: instance.ended.then(() => settle(entry)),
       ticket: order.ticket,
       stopAtMs: deadlineMs,
     }
     docket.begin(entry)
-    void instance.ended.then(() => settle(entry))
   }
 
   /** An instance has ended: its order is over, its key forgotten, its last report kept. */
@@ -155,7 +155,7 @@ export function createAllocations(
     await book.take(order.slot, { term: order.term, epoch: order.epoch }, signed)
     const prior = docket.get(order.slot)
     if (prior && prior.order.instance !== order.instance) {
-      await prior.instance.stop({ code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
+      await end(prior, { code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
     }
     const deadlineMs = stopAtMs(leaseEndMs, order)
     await tellGuard([order.instance, deadlineMs])
@@ -214,7 +214,7 @@ export function createAllocations(
       judgeRevocation(revocation, { self: node, memory: book.memory(slot) })
       const entry = docket.get(slot)
       if (entry && compareFence(entry.order, revocation) <= 0) {
-        await entry.instance.stop({ code: 'REVOKED', message: reason }, graceMs)
+        await end(entry, { code: 'REVOKED', message: reason }, graceMs)
       }
       docket.forget(slot, revocation)
       const memory = book.memory(slot)
@@ -236,16 +236,22 @@ export function createAllocations(
     tick() {
       const nowMs = clock.nowMs()
       for (const entry of docket.entries()) {
-        if (entry.stopAtMs <= nowMs) void entry.instance.stop(lapsed, 0)
+        if (entry.stopAtMs <= nowMs) void end(entry, lapsed, 0)
       }
     },
     docket,
     keysInUse: () =>
       book.live().map(({ order }) => allocationCodec.decode(order.payload).sealed.recipientKey),
     async stopAll(reason, graceMs) {
-      await Promise.all(docket.entries().map(({ instance }) => instance.stop(reason, graceMs)))
+      await Promise.all(docket.entries().map((entry) => end(entry, reason, graceMs)))
     },
   }
+}
+
+/** Stops an instance and waits until its end is on record. */
+async function end(entry: DocketEntry, reason: Fault, graceMs: number): Promise<void> {
+  await entry.instance.stop(reason, graceMs)
+  await entry.settled
 }
 
 /** @throws {PotluckError} GROUP_ALREADY_HERE, NODE_FULL: there is no room beside what runs here. */

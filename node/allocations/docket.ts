@@ -19,6 +19,8 @@ export type DocketEntry = {
   readonly order: Allocation
   readonly signed: Signed
   readonly instance: Instance
+  /** Its end is on record: key forgotten, order over. */
+  readonly settled: Promise<void>
   ticket: Signed
   /** Boot clock: the instance must have stopped by then. */
   stopAtMs: number
