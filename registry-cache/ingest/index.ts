@@ -1,0 +1,16 @@
+/** Ingest: an image out of its registry into an encrypted bundle, every blob read once. */
+export {
+  ConfigTooLargeError,
+  IngesterStoppedError,
+  RegistryTooSlowError,
+  WrongBlobError,
+} from './errors.ts'
+export {
+  createIngester,
+  type Ingester,
+  type IngesterComponents,
+  type IngesterInit,
+  type IngestProgress,
+  type IngestRequest,
+  type IngestResult,
+} from './ingester.ts'
