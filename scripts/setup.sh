@@ -70,7 +70,9 @@ packages_match() {
   cp "$root/package-lock.json" "$stamp"
 }
 
-npm_flags='--include=dev --no-audit --no-fund --no-progress'
+# Nothing that we use needs its install script, but Node 24, which comes below: so no third party's
+# script runs here, often as root.
+npm_flags='--include=dev --ignore-scripts --no-audit --no-fund --no-progress'
 # shellcheck disable=SC2086 # one word a flag
 install_packages() {
   packages_match && return 0
