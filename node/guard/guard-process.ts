@@ -81,7 +81,7 @@ async function round(runDir: string, last: GuardFile | undefined): Promise<Round
 async function guard(runDir: string): Promise<void> {
   const place = await takePlace(join(runDir, 'guard.sock'))
   if (!place) return
-  log('info', { runDir }, 'on guard')
+  log('info', { runDir, pid: process.pid }, 'on guard')
   let last: GuardFile | undefined
   let idleSinceMs = bootTimeMs()
   while (bootTimeMs() - idleSinceMs < idleMs) {
