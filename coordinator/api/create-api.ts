@@ -1,0 +1,169 @@
+/**
+ * The HTTP API: SaladCloud's paths, fields and errors under `/api/public`, documentation under
+ * `/docs`. It writes what tenants want and reads what is observed; it never places anything itself.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import rateLimit from '@fastify/rate-limit'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { TSchema } from 'typebox'
+import { describeError, errorCode } from '../../protocol/errors.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import { PathNotFoundError } from './errors.ts'
+import { guardAccess, guardLoad } from './guards.ts'
+import { parseJsonBodies } from './json-body.ts'
+import { answerFor, problemMediaType, problemOf } from './problems.ts'
+import { containerGroupRoutes } from './routes/container-groups.ts'
+import type { RouteContext } from './routes/context.ts'
+import { instanceRoutes } from './routes/instances.ts'
+import { organizationRoutes } from './routes/organization.ts'
+import { type ApiSettings, defaultApiSettings } from './settings.ts'
+import { createCheck } from './validation.ts'
+
+/** What clients put after `http://host:port` into their `baseUrl`. */
+export const apiPrefix = '/api/public'
+
+export type CreateApiInit = Readonly<{
+  logger: Logger
+  settings?: Partial<ApiSettings>
+}> &
+  Omit<RouteContext, 'settings'>
+
+/** Not listening yet: `await app.listen({ host, port })`; `app.close()` ends requests first. */
+export async function createApi({
+  logger,
+  settings: given,
+  ...parts
+}: CreateApiInit): Promise<FastifyInstance> {
+  const settings: ApiSettings = { ...defaultApiSettings, ...given }
+  const context: RouteContext = { ...parts, settings }
+  const log = logger.child({ part: 'api' })
+  const app = createServer(settings, log)
+
+  guardLoad(app, settings)
+  parseJsonBodies(app)
+  logRequests(app, log)
+  await app.register(rateLimit, { global: false })
+  await app.register(swagger, { openapi: openapiInfo })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+  await app.register(
+    async (scoped) => {
+      const api = scoped.withTypeProvider<TypeBoxTypeProvider>()
+      guardAccess(scoped, settings, parts)
+      containerGroupRoutes(api, context)
+      instanceRoutes(api, context)
+      organizationRoutes(api, context)
+    },
+    { prefix: apiPrefix },
+  )
+  await app.ready()
+  return app
+}
+
+const openapiInfo = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Potluck',
+    version: '0.1.0',
+    description: 'Container groups on the machines of chefs. Clients of SaladCloud work unchanged.',
+  },
+  servers: [{ url: '/' }],
+  components: {
+    securitySchemes: {
+      ApiKeyAuth: { type: 'apiKey' as const, in: 'header' as const, name: 'Salad-Api-Key' },
+      Bearer: { type: 'http' as const, scheme: 'bearer' },
+    },
+  },
+  security: [{ ApiKeyAuth: [] }, { Bearer: [] }],
+}
+
+function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: settings.bodyBytesMax,
+    requestTimeout: settings.requestTimeoutMs,
+    handlerTimeout: settings.handlerTimeoutMs,
+    trustProxy: settings.trustProxy,
+    http: { maxHeaderSize: settings.headerBytesMax },
+    forceCloseConnections: 'idle',
+    requestIdHeader: false,
+    genReqId: () => randomUUID(),
+    routerOptions: { maxParamLength: 200 },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => {
+      answer(error, request, reply, log)
+    },
+  })
+  app.setValidatorCompiler(({ schema }) => {
+    const check = createCheck(schema as TSchema)
+    return (value: unknown) => {
+      check(value)
+      return { value }
+    }
+  })
+  // Answers go out as they were made; tests hold them to their schemas.
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.setErrorHandler((error, request, reply) => answer(error, request, reply, log))
+  app.setNotFoundHandler((request) => {
+    throw new PathNotFoundError(request.method, request.url.split('?', 1)[0] ?? '')
+  })
+  // Without a charset, which SaladCloud's SDK does not know to be JSON still.
+  app.addHook('onSend', async (_request, reply, payload) => {
+    const type = reply.getHeader('content-type')
+    if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')
+    return payload
+  })
+  return app
+}
+
+function answer(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Logger,
+): FastifyReply {
+  const { problem, headers, isOurs } = answerFor(error, request.id)
+  if (isOurs) {
+    const facts = { requestId: request.id, code: errorCode(error), error: describeError(error) }
+    log.error({ ...facts, route: request.routeOptions?.url }, 'request failed')
+  }
+  return reply
+    .code(problem.status)
+    .headers(headers)
+    .header('content-type', problemMediaType)
+    .serializer(JSON.stringify)
+    .send(problem)
+}
+
+/** Bytes that are no HTTP, or headers without end: there is no request yet to answer through. */
+function answerBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, code] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ([431, 'HEADERS_TOO_LARGE'] as const)
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ([408, 'REQUEST_TIMEOUT'] as const)
+        : ([400, 'REQUEST_MALFORMED'] as const)
+  const detail = 'the request is not HTTP that this API takes'
+  const problem = problemOf(status, code, detail, randomUUID())
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${status} ${problem.title}\r\nContent-Type: ${problemMediaType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+/** Never the URL's query or a body: only what the router knew, and who asked. */
+function logRequests(app: FastifyInstance, log: Logger): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, id, routeOptions } = request
+    const ms = Math.round(reply.elapsedTime)
+    const facts = { requestId: id, method, route: routeOptions.url, status: reply.statusCode, ms }
+    log.debug(facts, 'request answered')
+  })
+}

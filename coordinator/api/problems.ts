@@ -1,0 +1,140 @@
+/**
+ * The one place where an error becomes an HTTP answer: problem+json (RFC 9457) with all five
+ * members always there, because SaladCloud's SDK types an error only then. What is not listed here
+ * is a fault of ours: the client learns an id, the log learns the rest.
+ */
+import Type from 'typebox'
+import { errorCode, PotluckError } from '../../protocol/errors.ts'
+import { type FieldProblems, RateLimitedError, RequestInvalidError } from './errors.ts'
+
+export const ProblemSchema = Type.Object(
+  {
+    detail: Type.String({ minLength: 1, maxLength: 2_000 }),
+    instance: Type.String({ minLength: 1, maxLength: 2_048 }),
+    status: Type.Integer({ minimum: 100, maximum: 599 }),
+    title: Type.String({ minLength: 1 }),
+    type: Type.String({ minLength: 1 }),
+    code: Type.String({ description: 'Stable, for programs.' }),
+    errors: Type.Optional(
+      Type.Record(Type.String(), Type.Array(Type.String()), {
+        description: 'What is wrong, by field.',
+      }),
+    ),
+  },
+  { title: 'ProblemDetails' },
+)
+
+export type Problem = Readonly<{
+  detail: string
+  instance: string
+  status: number
+  title: string
+  type: string
+  code: string
+  errors?: FieldProblems
+}>
+
+export const problemMediaType = 'application/problem+json'
+
+const statuses: Readonly<Record<string, number>> = {
+  REQUEST_INVALID: 400,
+  UNAUTHORIZED: 401,
+  QUOTA_EXCEEDED: 403,
+  PATH_NOT_FOUND: 404,
+  ORGANIZATION_NOT_FOUND: 404,
+  PROJECT_NOT_FOUND: 404,
+  GROUP_NOT_FOUND: 404,
+  INSTANCE_NOT_FOUND: 404,
+  GROUP_NAME_TAKEN: 409,
+  RATE_LIMITED: 429,
+  NOT_OFFERED: 501,
+  OVERLOADED: 503,
+  STORE_BUSY: 503,
+  STORE_CLOSED: 503,
+  STORE_FAILED: 503,
+}
+
+/** Fastify's own errors: their texts may quote the request, so these stand instead. */
+const fastifyProblems: Readonly<Record<string, readonly [status: number, detail: string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'the body is larger than this API takes'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    415,
+    'the body must be JSON: Content-Type application/json, for PATCH application/merge-patch+json',
+  ],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'the body is not as long as Content-Length says'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'the body is empty; it must be JSON'],
+  FST_ERR_CTP_INVALID_JSON_BODY: [400, 'the body is not valid JSON'],
+  FST_ERR_BAD_URL: [400, 'the path is not a valid URL path'],
+  FST_ERR_HANDLER_TIMEOUT: [503, 'the request took too long; it may have been carried out: look'],
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  413: 'Payload Too Large',
+  415: 'Unsupported Media Type',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  503: 'Service Unavailable',
+}
+
+/** Seconds after which a 503 is worth another try. */
+const retryOverloadS = 1
+
+/** The answer to a failed request. `isOurs`: a fault of the coordinator, to be logged as such. */
+export type ProblemAnswer = Readonly<{
+  problem: Problem
+  headers: Readonly<Record<string, string>>
+  isOurs: boolean
+}>
+
+export function answerFor(error: unknown, requestId: string): ProblemAnswer {
+  const code = errorCode(error) ?? 'INTERNAL'
+  const known = error instanceof PotluckError ? statuses[code] : undefined
+  const [status, detail] =
+    known === undefined
+      ? (fastifyProblems[code] ?? [
+          500,
+          `the coordinator failed to answer; its log tells why under ${requestId}`,
+        ])
+      : [known, (error as PotluckError).message]
+  const isOurs = status === 500 || code === 'STORE_FAILED'
+  return {
+    problem: {
+      ...problemOf(status, isOurs && status === 500 ? 'INTERNAL' : code, detail, requestId),
+      ...(error instanceof RequestInvalidError ? { errors: error.problems } : {}),
+    },
+    headers: headersFor(error, status),
+    isOurs,
+  }
+}
+
+/** @param code stable, `UPPER_SNAKE`; becomes the problem's type too. */
+export function problemOf(
+  status: number,
+  code: string,
+  detail: string,
+  requestId: string,
+): Problem {
+  return {
+    type: `urn:potluck:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+    title: titles[status] ?? 'Error',
+    status,
+    detail: detail.slice(0, 2_000) || code,
+    instance: `urn:uuid:${requestId}`,
+    code,
+  }
+}
+
+function headersFor(error: unknown, status: number): Readonly<Record<string, string>> {
+  if (error instanceof RateLimitedError) return { 'retry-after': String(error.retryAfterS) }
+  if (status === 503) return { 'retry-after': String(retryOverloadS) }
+  if (status === 401) return { 'www-authenticate': 'Bearer realm="potluck"' }
+  return {}
+}

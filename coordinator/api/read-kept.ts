@@ -1,0 +1,115 @@
+/**
+ * The parts of a request that are kept as they are, put in order: unknown keys left out, defaults
+ * filled in, contradictions refused.
+ */
+import type { TSchema } from 'typebox'
+import {
+  LivenessProbeSchema,
+  LoggingSchema,
+  NetworkingSchema,
+  QueueAutoscalerSchema,
+  QueueConnectionSchema,
+  ReadinessProbeSchema,
+  ScalingActionsSchema,
+  StartupProbeSchema,
+} from './schemas/kept.ts'
+import type { ProblemList } from './validation.ts'
+
+type Plain = Readonly<Record<string, unknown>>
+type Shape = Readonly<{
+  properties?: Readonly<Record<string, Shape>>
+  items?: Shape
+  default?: unknown
+}>
+
+const kept: Readonly<Record<string, TSchema>> = {
+  liveness_probe: LivenessProbeSchema,
+  readiness_probe: ReadinessProbeSchema,
+  startup_probe: StartupProbeSchema,
+  networking: NetworkingSchema,
+  queue_autoscaler: QueueAutoscalerSchema,
+  queue_connection: QueueConnectionSchema,
+  'scaling-actions': ScalingActionsSchema,
+  'scheduled-scaling-enabled': {} as TSchema,
+}
+
+/** Kept fields that are fixed when a container is made, or that its traffic depends on. */
+const restarting = new Set(['liveness_probe', 'readiness_probe', 'startup_probe', 'networking'])
+
+/**
+ * `before` with what `body` says of the kept fields: absent stays, null goes, an object replaces.
+ * Only `networking` merges, because its PATCH knows no more than the port.
+ */
+export function readKept(body: Plain, before: Plain, problems: ProblemList): Plain {
+  const after: Record<string, unknown> = { ...before }
+  for (const [name, schema] of Object.entries(kept)) {
+    const value = body[name]
+    if (value === undefined) continue
+    if (value === null) {
+      delete after[name]
+      continue
+    }
+    const old = name === 'networking' ? before[name] : undefined
+    const merged = isPlain(old) && isPlain(value) ? { ...old, ...withoutNulls(value) } : value
+    after[name] = tidy(merged, schema as unknown as Shape)
+    checkField(name, after[name], problems)
+  }
+  return after
+}
+
+/** Whether containers must be made anew for the change from `before` to `after`. */
+export function keptRestarts(before: Plain, after: Plain): boolean {
+  return [...restarting].some(
+    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+  )
+}
+
+/** `container.logging`, or null for none. */
+export function readLogging(value: unknown, problems: ProblemList): unknown {
+  if (value === undefined || value === null) return value
+  const logging = withoutNulls(tidy(value, LoggingSchema as unknown as Shape) as Plain)
+  const names = Object.keys(logging)
+  if (names.length > 1) {
+    problems.add('container.logging', `must name one provider; got ${names.join(', ')}`)
+  }
+  return names.length === 0 ? null : logging
+}
+
+function checkField(name: string, value: unknown, problems: ProblemList): void {
+  if (!isPlain(value)) return
+  if (name.endsWith('_probe')) {
+    const actions = ['exec', 'grpc', 'http', 'tcp'].filter((action) => value[action])
+    if (actions.length !== 1) {
+      const got = actions.length === 0 ? 'none' : actions.join(', ')
+      problems.add(name, `must have exactly one of exec, grpc, http, tcp; got ${got}`)
+    }
+  }
+  if (name === 'networking' && (value.port === undefined || value.protocol === undefined)) {
+    problems.add('networking', 'cannot be added to a group that was made without it')
+  }
+  const { min_replicas: min, max_replicas: max } = value
+  if (name === 'queue_autoscaler' && Number(min) > Number(max)) {
+    problems.add('queue_autoscaler.min_replicas', `must be at most max_replicas; got ${min}`)
+  }
+}
+
+/** Only what the schema knows, so that no tenant stores what nobody checked; nulls of probes go. */
+function tidy(value: unknown, shape: Shape): unknown {
+  if (Array.isArray(value)) return value.map((item) => tidy(item, shape.items ?? {}))
+  if (!isPlain(value)) return value
+  const out: Record<string, unknown> = {}
+  for (const [name, property] of Object.entries(shape.properties ?? {})) {
+    const own = Object.hasOwn(value, name) ? value[name] : undefined
+    const given = own === undefined ? property.default : own
+    if (given !== undefined) out[name] = tidy(given, property)
+  }
+  return out
+}
+
+function withoutNulls(value: Plain): Plain {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null))
+}
+
+function isPlain(value: unknown): value is Plain {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,95 @@
+/** The instances of a container group over HTTP. */
+import type { FastifyRequest } from 'fastify'
+import type { GroupRecord, InstanceView } from '../../groups/index.ts'
+import { InstanceNotFoundError } from '../errors.ts'
+import { callerOf } from '../guards.ts'
+import { presentInstance } from '../present.ts'
+import { ProblemSchema } from '../problems.ts'
+import { InstanceCollectionSchema, InstanceSchema } from '../schemas/group-response.ts'
+import {
+  type ApiInstance,
+  accepted,
+  commonProblems,
+  GroupParams,
+  InstanceParams,
+  paths,
+  type RouteContext,
+} from './context.ts'
+
+const tags = ['container_groups']
+
+type Named = Readonly<{
+  organization_name: string
+  project_name: string
+  container_group_name: string
+}>
+
+export function instanceRoutes(app: ApiInstance, { groups, tenants, view }: RouteContext): void {
+  const groupOf = (request: FastifyRequest, params: Named): GroupRecord => {
+    const { organization_name, project_name, container_group_name } = params
+    const scope = tenants.scope(callerOf(request), organization_name, project_name)
+    return groups.get(scope, container_group_name)
+  }
+  const instanceOf = (group: GroupRecord, id: string): InstanceView => {
+    const found = view.instances(group.id).find((instance) => instance.id === id.toLowerCase())
+    if (!found) throw new InstanceNotFoundError(id, group.name)
+    return found
+  }
+
+  app.get(
+    `${paths.group}/instances`,
+    {
+      schema: {
+        operationId: 'list_container_group_instances',
+        summary: 'List instances, by slot',
+        tags,
+        params: GroupParams,
+        response: { 200: InstanceCollectionSchema, ...commonProblems },
+      },
+    },
+    async (request) => {
+      const instances = [...view.instances(groupOf(request, request.params).id)]
+      instances.sort((a, b) => a.slot - b.slot || b.term - a.term || b.epoch - a.epoch)
+      return { instances: instances.map(presentInstance) }
+    },
+  )
+
+  app.get(
+    `${paths.group}/instances/:container_group_instance_id`,
+    {
+      schema: {
+        operationId: 'get_container_group_instance',
+        summary: 'Get an instance',
+        description: 'Answers 202, as the contract has it.',
+        tags,
+        params: InstanceParams,
+        response: { 202: InstanceSchema, ...commonProblems },
+      },
+    },
+    async (request, reply) => {
+      const { container_group_instance_id: id } = request.params
+      const instance = instanceOf(groupOf(request, request.params), id)
+      return reply.code(202).send(presentInstance(instance))
+    },
+  )
+
+  for (const action of ['reallocate', 'recreate', 'restart'] as const) {
+    app.post(
+      `${paths.group}/instances/:container_group_instance_id/${action}`,
+      {
+        schema: {
+          operationId: `${action}_container_group_instance`,
+          summary: `${action} an instance`,
+          tags,
+          params: InstanceParams,
+          response: { 202: accepted, ...commonProblems, 501: ProblemSchema },
+        },
+      },
+      async (request, reply) => {
+        const { container_group_instance_id: id } = request.params
+        await view[action](instanceOf(groupOf(request, request.params), id).id)
+        return reply.code(202).send(undefined)
+      },
+    )
+  }
+}

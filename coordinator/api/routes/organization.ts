@@ -1,0 +1,64 @@
+/** What a tenant may use: GPU classes and quotas. */
+import { gpuClasses } from '../../groups/index.ts'
+import { callerOf } from '../guards.ts'
+import { GpuClassesSchema, QuotasSchema } from '../schemas/group-response.ts'
+import {
+  type ApiInstance,
+  commonProblems,
+  OrganizationParams,
+  paths,
+  type RouteContext,
+} from './context.ts'
+
+/** No prices yet: nothing is charged. */
+const prices = (['high', 'medium', 'low', 'batch'] as const).map((priority) => ({
+  priority,
+  price: '0',
+}))
+
+export function organizationRoutes(
+  app: ApiInstance,
+  { groups, tenants, settings }: RouteContext,
+): void {
+  app.get(
+    `${paths.organization}/gpu-classes`,
+    {
+      schema: {
+        operationId: 'list_gpu_classes',
+        summary: 'List GPU classes',
+        tags: ['organization_data'],
+        params: OrganizationParams,
+        response: { 200: GpuClassesSchema, ...commonProblems },
+      },
+    },
+    async (request) => {
+      tenants.organization(callerOf(request), request.params.organization_name)
+      const items = gpuClasses.map(({ id, name }) => {
+        return { id, name, prices, gpu_class_type: 'community' as const }
+      })
+      return { items }
+    },
+  )
+
+  app.get(
+    `${paths.organization}/quotas`,
+    {
+      schema: {
+        operationId: 'get_quotas',
+        summary: 'Get quotas',
+        tags: ['quotas'],
+        params: OrganizationParams,
+        response: { 200: QuotasSchema, ...commonProblems },
+      },
+    },
+    async (request) => {
+      const { id } = tenants.organization(callerOf(request), request.params.organization_name)
+      return {
+        container_groups_quotas: {
+          container_replicas_quota: settings.replicasQuota,
+          container_replicas_used: groups.replicasOf(id),
+        },
+      }
+    },
+  )
+}
