@@ -33,7 +33,8 @@ export function dockerdArgs(paths: ManagedPaths, pool: PoolInit): readonly strin
     ...['--cgroup-parent', paths.cgroup],
     // One way to name cgroups everywhere, so that the node can find and end what is in them.
     ...['--exec-opt', 'native.cgroupdriver=cgroupfs'],
-    ...['--shutdown-timeout', '5'],
+    // Containers outlive a dockerd that dies; the next one takes them over.
+    '--live-restore',
     // Never -D: it logs Env.
     ...['--log-level', 'warn'],
   ]

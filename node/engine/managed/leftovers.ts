@@ -16,8 +16,8 @@ import { endProcesses, findProcesses } from './processes.ts'
 
 const run = promisify(execFile)
 
-/** dockerd gives containers 5 s (`--shutdown-timeout`), then needs a moment itself. */
-const dockerdGraceMs = 15_000
+/** It leaves containers alone, so it needs only a moment. */
+const dockerdGraceMs = 5_000
 const containerdGraceMs = 5_000
 
 /** Stops the engine's programs and takes away all they made. Idempotent. */

@@ -59,7 +59,10 @@ export interface ManagedEngine {
   ensure(options: { readonly signal: AbortSignal }): Promise<{ readonly adopted: boolean }>
   /** The hard limit on open files that containers may be given; needs a running engine. */
   nofileMax(): Promise<number | undefined>
-  /** Stops the engine and its containers, and removes all they left. Idempotent. */
+  /**
+   * Stops the engine, kills containers that still run (who wants grace removes them first), and
+   * removes all they left. Idempotent.
+   */
   stop(): Promise<void>
 }
 
@@ -173,9 +176,10 @@ async function startPrograms(
     ['--config', paths.containerdConfig],
     paths.containerdLog,
   )
-  // One that runs but did not answer hangs; and dockerd trusts a pid file that another may bear.
-  const hung = await findProcesses('dockerd', paths.daemonConfig)
-  await endProcesses(hung, 2_000)
+  // One that is still there hangs, or lost its containerd and would never hear of an exit again
+  // (seen on 20.10). Containers live on (`--live-restore`). Its pid file goes too: dockerd believes
+  // it even when another program bears the number by now.
+  await endProcesses(await findProcesses('dockerd', paths.daemonConfig), 2_000)
   await rm(paths.pidFile, { force: true })
   await begin('dockerd', paths.daemonConfig, dockerdArgs(paths, pool), paths.log)
   const deadline = setTimeout(

@@ -100,24 +100,26 @@ describe('an engine of the node’s own', function () {
     expect(await isRunning(pid)).to.equal(true)
   })
 
-  it('comes back when dockerd dies, and still knows its container', async () => {
-    const { id } = await killedDaemon()
+  it('comes back when dockerd dies, its container untouched', async () => {
+    const { id, pid } = await killedDaemon()
     const [dockerd = 0] = (await programs()).dockerd
     process.kill(dockerd, 'SIGKILL')
     rig = await createRig(folders)
     expect(rig.adopted).to.equal(false)
     const [container] = await rig.engine.list(options)
-    expect(container).to.include({ id, state: 'exited' })
+    expect(container).to.include({ id, state: 'running' })
+    await seesExit(rig, id, pid)
     expect(await rig.engine.restart(id, options)).to.include({ id, state: 'running' })
   })
 
-  it('comes back when containerd dies', async () => {
-    const { id } = await killedDaemon()
+  it('comes back when containerd dies, its container untouched', async () => {
+    const { id, pid } = await killedDaemon()
     const [containerd = 0] = (await programs()).containerd
     process.kill(containerd, 'SIGKILL')
     rig = await createRig(folders)
     const [container] = await rig.engine.list(options)
-    expect(container).to.include({ id })
+    expect(container).to.include({ id, state: 'running' })
+    await seesExit(rig, id, pid)
     await rig.engine.remove(id, { graceMs: 0, signal })
     expect(await rig.engine.list(options)).to.deep.equal([])
   })
@@ -157,4 +159,11 @@ describe('an engine of the node’s own', function () {
 async function isRunning(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
   return stat !== '' && !/\) [ZX] /.test(stat)
+}
+
+/** A new engine must hear of an old container's end, or nobody would restart it. */
+async function seesExit(rig: Rig, id: string, pid: number): Promise<void> {
+  const exit = rig.engine.waitExit(id, { signal: AbortSignal.timeout(10_000) })
+  process.kill(pid, 'SIGKILL')
+  expect(await exit).to.deep.equal({ exitCode: 137 })
 }
