@@ -40,8 +40,9 @@ class FakeDocker {
     })
   }
 
-  nextKill(): Promise<void> {
-    return this.#onKill.promise
+  /** Resolves once something was killed. */
+  async firstKill(): Promise<void> {
+    while (this.killed.length === 0) await this.#onKill.promise
   }
 }
 
@@ -72,7 +73,7 @@ describe('guard', () => {
     const ours = guard()
     const stopAtMs = bootTimeMs() + 1_500
     await ours.allow(new Map([[instance, stopAtMs]]))
-    await docker.nextKill()
+    await docker.firstKill()
     expect(docker.killed.map(({ id }) => id)).to.deep.equal(['c1'])
     expect(docker.killed[0]?.atMs).to.be.at.least(stopAtMs)
     await ours.stop()
@@ -83,7 +84,7 @@ describe('guard', () => {
     docker.running.set('c2', 'stranger')
     const ours = guard()
     await ours.allow(new Map([[instance, bootTimeMs() + 60_000]]))
-    await docker.nextKill()
+    await docker.firstKill()
     expect(docker.killed.map(({ id }) => id)).to.deep.equal(['c2'])
     const remembered = await rememberedStopTimes(runDir, bootId())
     expect([...remembered.keys()]).to.deep.equal([instance])
