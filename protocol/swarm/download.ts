@@ -12,6 +12,7 @@ import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import type { PeerAddress } from '../mesh/index.ts'
 import type { Signed } from '../wire/index.ts'
+import { ChunkAsker } from './chunk-asker.ts'
 import { DescriptorAssembly } from './descriptor-assembly.ts'
 import { DownloadStoppedError, RefusedError } from './errors.ts'
 import type { Misbehaviour, MisbehaviourKind, PeerBook } from './peer-book.ts'
@@ -21,23 +22,17 @@ import { Sender, stallMinMs } from './sender.ts'
 import type { SessionPool } from './session-pool.ts'
 import type { SwarmStats } from './stats.ts'
 import type { TokenBucket } from './token-bucket.ts'
-import { chunksMax, decodeRuns, type RefusalCode, requestChunksMax } from './wire.ts'
+import { chunksMax, decodeRuns, type RefusalCode } from './wire.ts'
 
 /** All in one swarm up to so many (swarm.md 2.4): beyond, those known first are asked. */
 const sendersMax = 32
 /** Peers that are remembered as possible senders. */
 const knownPeersMax = 1024
-/** Chunks asked of one sender: bounds requests for chunks of a few bytes. */
-const askedPerSenderMax = 128
-/** Chunks that came and are being written, over all downloads: what memory they may take. */
-const writingBytesMax = 16 << 20
 const tickMs = 250
 const descriptorStallMs = 3_000
 const earlyHavesMax = 256
 /** A renewed ticket is shown at most so often to one peer. */
 const rejoinMs = 5_000
-/** Bytes that re-assigning may cost: chunks that were under way when they were cancelled. */
-const duplicateShareMax = 0.01
 
 const nothing = new Uint8Array(0)
 const breachCodes = new Set(['MALFORMED_MESSAGE', 'MESSAGE_TOO_LARGE', 'PROTOCOL_BREACH'])
@@ -82,9 +77,9 @@ export class BundleDownload implements RequesterListener {
   #adding = false
   #stored: StoredBundle | undefined
   #picker: Picker | undefined
+  #asker: ChunkAsker | undefined
   #unsubscribe: () => void = () => undefined
   #heldBytes = 0
-  #duplicateBytes = 0
   #pumping = false
   #napping = false
 
@@ -244,7 +239,7 @@ export class BundleDownload implements RequesterListener {
   onRefused(peer: PeerId, code: RefusalCode, id?: number, chunk?: number): void {
     const sender = this.#senders.get(peer)
     if (!sender) return
-    const freed = id === undefined ? [] : this.#free(sender, id)
+    const freed = id === undefined ? [] : (this.#asker?.free(sender, id) ?? [])
     if (code === 'NOT_HELD') {
       for (const missing of chunk === undefined ? freed : [chunk]) {
         if (missing < (this.#stored?.layout.chunkCount ?? 0)) this.#picker?.peerLost(peer, missing)
@@ -309,6 +304,12 @@ export class BundleDownload implements RequesterListener {
       held,
       bytesOf,
       random: this.#with.random,
+    })
+    this.#asker = new ChunkAsker({
+      ...{ bundle: this.bundle, layout, picker: this.#picker },
+      senderOf: (peer) => this.#senders.get(peer as PeerId),
+      bucket: this.#with.bucket,
+      stats: this.#with.stats,
     })
     for (const { start, count } of held.runs()) {
       for (let chunk = start; chunk < start + count; chunk++) this.#heldBytes += bytesOf(chunk)
@@ -377,7 +378,7 @@ export class BundleDownload implements RequesterListener {
     const owner = asked === undefined ? undefined : this.#senders.get(asked as PeerId)
     const request = owner?.asked.get(chunk)
     // It came from elsewhere (another bundle, a late sender): what is left is asked anew.
-    if (owner && request) this.#cancel(owner, request.id)
+    if (owner && request) this.#asker?.cancel(owner, request.id)
     this.#finishIfComplete()
     this.#pumpSoon()
   }
@@ -390,7 +391,7 @@ export class BundleDownload implements RequesterListener {
   }
 
   #duplicate(bytes: number): void {
-    this.#duplicateBytes += bytes
+    if (this.#asker) this.#asker.duplicateBytes += bytes
     this.#with.stats.duplicateBytes += bytes
   }
 
@@ -411,7 +412,9 @@ export class BundleDownload implements RequesterListener {
       return
     }
     for (const sender of this.#senders.values()) {
-      if (sender.phase === 'joined') this.#askOf(sender, this.#picker, nowMs)
+      if (sender.phase !== 'joined' || !sender.session) continue
+      const waitMs = this.#asker?.fill(sender, nowMs) ?? 0
+      if (waitMs > 0) this.#nap(waitMs)
     }
   }
 
@@ -443,74 +446,6 @@ export class BundleDownload implements RequesterListener {
       logger.debug({ peer: sender.peer, error }, 'a possible holder could not be joined')
       sender.rest(clock.nowMs(), random)
     }
-  }
-
-  #askOf(sender: Sender, picker: Picker, nowMs: number): void {
-    const { stats, bucket } = this.#with
-    const { session, credit } = sender
-    const layout = this.#stored?.layout
-    if (!session || !layout) return
-    const chunkBytes = layout.locate(0).blob.chunkSizeBytes
-    const allowedBytes = credit.allowedBytes(chunkBytes, nowMs)
-    const runMax = Math.max(1, Math.min(requestChunksMax, allowedBytes / chunkBytes / 4))
-    while (sender.asked.size < askedPerSenderMax && stats.writingBytes < writingBytesMax) {
-      const waitMs = bucket.waitMs(1, nowMs)
-      if (waitMs > 0) {
-        this.#nap(waitMs)
-        return
-      }
-      const freeBytes = allowedBytes - sender.outstandingBytes
-      const choice = picker.choose(sender.peer, { freeBytes, runMax })
-      if (!choice) {
-        if (freeBytes > 0 && sender.asked.size === 0) this.#takeOver(sender, picker, nowMs)
-        return
-      }
-      this.#request(sender, choice.start, choice.count, nowMs)
-    }
-  }
-
-  #request(sender: Sender, start: number, count: number, nowMs: number): void {
-    const layout = this.#stored?.layout
-    if (!layout || !sender.session) return
-    sender.credit.asked(nowMs)
-    const id = sender.session.request(this.bundle, { start, count })
-    for (let chunk = start; chunk < start + count; chunk++) {
-      const bytes = layout.locate(chunk).travelBytes
-      this.#with.bucket.take(bytes, nowMs)
-      sender.ask(chunk, { id, atMs: nowMs, bytes, first: chunk === start })
-    }
-  }
-
-  /** An idle sender takes a chunk over from one that keeps us waiting (hypercore's "hotswap"). */
-  #takeOver(sender: Sender, picker: Picker, nowMs: number): void {
-    const total = this.#stored?.layout.travelBytes ?? 0
-    if (this.#duplicateBytes > total * duplicateShareMax) return
-    const waitMs = (owner: string): number => this.#senders.get(owner as PeerId)?.waitMs(nowMs) ?? 0
-    const worst = picker.slowest(sender.peer, waitMs)
-    const owner = worst && this.#senders.get(worst.owner as PeerId)
-    const asked = worst && owner?.asked.get(worst.chunk)
-    if (!worst || !owner || !asked) return
-    const rate = sender.credit.bytesPerS(nowMs) || asked.bytes
-    const ownMs = (asked.bytes * 1000) / rate + sender.credit.roundTripMs()
-    if (worst.waitMs <= 2 * ownMs) return
-    this.#cancel(owner, asked.id)
-    if (picker.reserve(worst.chunk, sender.peer)) this.#request(sender, worst.chunk, 1, nowMs)
-  }
-
-  /** Ends a request at its sender and frees what is left of it. */
-  #cancel(sender: Sender, id: number): void {
-    sender.session?.cancel(id)
-    this.#free(sender, id)
-  }
-
-  #free(sender: Sender, id: number): number[] {
-    const freed: number[] = []
-    for (const [chunk, asked] of sender.asked) if (asked.id === id) freed.push(chunk)
-    for (const chunk of freed) {
-      sender.settle(chunk)
-      this.#picker?.release(chunk, sender.peer)
-    }
-    return freed
   }
 
   /** Shows a newer ticket to a holder that says ours has expired. */

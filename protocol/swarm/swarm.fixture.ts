@@ -15,7 +15,7 @@ import { type BundleStore, openBundleStore, type StoredBundle } from '../chunk-s
 import { PotluckError } from '../errors.ts'
 import type { BlobId, BundleId, PeerId } from '../ids.ts'
 import { silentLogger } from '../log/index.ts'
-import type { Mesh, PeerAddress } from '../mesh/index.ts'
+import type { Mesh, MeshInit, PeerAddress } from '../mesh/index.ts'
 import { addressOf, createMeshStreet } from '../mesh/mesh.fixture.ts'
 import {
   BundleIdSchema,
@@ -24,6 +24,7 @@ import {
   PeerIdSchema,
   type Signed,
 } from '../wire/index.ts'
+import { createHolderIndex } from './dht.ts'
 import type { Misbehaviour } from './peer-book.ts'
 import { createSwarm, type Swarm, type SwarmComponents, type SwarmInit } from './swarm.ts'
 import type { VerifyTicket } from './ticket-desk.ts'
@@ -107,7 +108,9 @@ export type HomeOptions = Readonly<{
   with?: Partial<SwarmComponents>
   /** Stands between the swarm and its store. */
   wrap?: (store: BundleStore) => BundleStore
-  seed?: Uint8Array
+  mesh?: Partial<MeshInit>
+  /** The DHT's secret; absent: no DHT. */
+  dhtSecret?: () => Uint8Array | undefined
 }>
 
 export function createSwarmStreet(): SwarmStreet {
@@ -120,7 +123,7 @@ export function createSwarmStreet(): SwarmStreet {
     },
     async home(options = {}) {
       const folder = await mkdtemp(join(tmpdir(), 'potluck-swarm-'))
-      const mesh = await meshes.host(options.seed ? { seed: options.seed } : {})
+      const mesh = await meshes.host(options.mesh ?? {})
       const store = await openBundleStore(
         { root: folder, budgetBytes: 1 << 30 },
         { logger: silentLogger },
@@ -133,6 +136,9 @@ export function createSwarmStreet(): SwarmStreet {
         timeMs: () => nowMs,
         logger: silentLogger,
         onMisbehaviour: (what) => misbehaviours.push(what),
+        ...(options.dhtSecret
+          ? { holders: createHolderIndex({ mesh, secret: options.dhtSecret }) }
+          : {}),
         ...options.with,
       })
       await swarm.start()
