@@ -63,6 +63,22 @@ describe('coordinator/api: errors', () => {
       { environment_variables: { 'A=B': '1' } },
     ],
     [
+      'container.environment_variables',
+      'at most 131072 bytes',
+      {},
+      {
+        environment_variables: Object.fromEntries(
+          Array.from({ length: 140 }, (_, index) => [`A${index}`, 'a'.repeat(1_000)]),
+        ),
+      },
+    ],
+    [
+      'container.command',
+      'at most 131072 bytes',
+      {},
+      { command: Array(100).fill('\u00e4'.repeat(1_000)) },
+    ],
+    [
       'container.registry_authentication.kerberos',
       'is not known',
       {},

@@ -39,6 +39,7 @@ export function readCreate(body: CreateGroupBody, limits: ContainerLimits): Grou
   const env = container.environment_variables ?? {}
   checkImage(container.image, problems)
   checkEnv(env, limits, problems)
+  checkCommand(container.command, limits, problems)
   const credentials = readCredentials(container.registry_authentication, problems)
   const logging = readLogging(container.logging, problems)
   const caching = container.image_caching
@@ -83,6 +84,7 @@ export function readPatch(
   const container = body.container ?? {}
   const env = mergeEnv(container.environment_variables, opened.env)
   checkEnv(env, limits, problems)
+  checkCommand(container.command, limits, problems)
   if (container.image) checkImage(container.image, problems)
   const credentials = readCredentials(container.registry_authentication, problems)
   const logging = readLogging(container.logging, problems)
@@ -173,6 +175,17 @@ function checkEnv(
   }
   if (bytes > envBytesMax) {
     problems.add(field, `must have at most ${envBytesMax} bytes in all; got ${bytes}`)
+  }
+}
+
+function checkCommand(
+  command: readonly string[] | null | undefined,
+  { commandBytesMax }: ContainerLimits,
+  problems: ProblemList,
+): void {
+  const bytes = Buffer.byteLength((command ?? []).join(''))
+  if (bytes > commandBytesMax) {
+    problems.add('container.command', `must have at most ${commandBytesMax} bytes; got ${bytes}`)
   }
 }
 

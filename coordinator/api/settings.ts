@@ -12,7 +12,8 @@ export type ContainerLimits = Readonly<{
   envVariablesMax: number
   envNameLengthMax: number
   envValueLengthMax: number
-  /** Names and values together: an order carries them to every node. */
+  /** All words together, and all names and values: an order carries them to every node. */
+  commandBytesMax: number
   envBytesMax: number
 }>
 
@@ -50,8 +51,9 @@ export const defaultApiSettings: ApiSettings = {
     envVariablesMax: 1_000,
     envNameLengthMax: 256,
     envValueLengthMax: 1_000,
-    // Half of what an order's secrets may hold (protocol/orders), whose other half the image needs.
-    envBytesMax: 262_144,
+    // An order's secrets hold 590,000 bytes (protocol/orders), of which a manifest may take 262,144.
+    commandBytesMax: 131_072,
+    envBytesMax: 131_072,
   },
   ratePerMinute: 240,
   wrongKeysPerMinute: 60,

@@ -6,7 +6,7 @@
 
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { type FieldProblems, RequestInvalidError } from './errors.ts'
+import { RequestInvalidError } from './errors.ts'
 
 /** As many fields as one answer names. */
 const problemsMax = 20
@@ -159,5 +159,3 @@ function join(field: string, name: string): string {
 function listOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.map(String) : []
 }
-
-export type { FieldProblems }

@@ -1,6 +1,6 @@
 /** Secrets at rest: sealed with keys that lie outside the database. */
 export { SecretKeyError, SecretUnreadableError } from './errors.ts'
-export { createKeyFile, readKeyFile, type SecretKey, writeNewFile } from './key-file.ts'
+export { createKeyFile, type SecretKey, writeNewFile } from './key-file.ts'
 export {
   createSealer,
   type OpenSealerInit,

@@ -1,5 +1,6 @@
 /** The small parts of the contract's schemas. `x-valid` says in words what a pattern means. */
 import Type, { type Static, type TSchema } from 'typebox'
+import { namePattern } from '../../tenants/index.ts'
 
 /** `schema` or null, as JSON Schema's list of types: errors of unions tell nobody anything. */
 export function orNull<S extends TSchema>(schema: S) {
@@ -22,7 +23,7 @@ export function lineOf(minLength: number, maxLength: number) {
 }
 
 export const NameSchema = Type.String({
-  pattern: '^[a-z][a-z0-9-]{0,61}[a-z0-9]$',
+  pattern: namePattern,
   'x-valid':
     '2 to 63 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen',
 })
