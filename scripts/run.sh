@@ -1,7 +1,8 @@
 #!/bin/sh
 # The door that npm scripts go through: does a command's set-up, then runs it under the clone's own
 # Node 24, whatever `node` is in PATH. `npm run demo` is `sh scripts/run.sh demo`. The last command
-# is exec'd, so signals reach the program and its exit status is ours.
+# is exec'd, so signals reach the program and its exit status is ours; package.json says `exec sh …`
+# for the same reason: npm sends a SIGTERM to its shell alone.
 #
 #   sh scripts/run.sh COMMAND [ARGUMENT…]
 set -eu
@@ -32,8 +33,19 @@ cd "$root"
 PATH="$root/node_modules/.bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 export PATH
 
-unit() { mocha 'protocol/**/*.test.ts' 'node/**/*.test.ts' 'coordinator/**/*.test.ts' 'registry-cache/**/*.test.ts' 'scripts/**/*.test.ts' 'test/**/*.test.ts' "$@"; }
-e2e() { mocha --timeout 120000 'test/**/*.e2e.ts' "$@"; }
+# One of several steps: a signal to us ends the step, and with it the rest.
+step() {
+  "$@" &
+  child=$!
+  trap 'kill -TERM $child 2>/dev/null; wait $child; exit 143' TERM INT HUP
+  wait $child
+}
+unit() {
+  exec mocha '{protocol,node,coordinator,registry-cache,scripts,test}/**/*.test.ts' "$@"
+}
+e2e() {
+  exec mocha --timeout 120000 'test/**/*.e2e.ts' "$@"
+}
 
 case "$command" in
   demo) exec node scripts/demo.ts "$@" ;;
@@ -45,9 +57,9 @@ case "$command" in
   test:e2e) e2e "$@" ;;
   test:long) exec mocha --timeout 900000 'test/**/*.long.ts' "$@" ;;
   test)
-    node scripts/check.ts
-    unit "$@"
-    e2e "$@"
+    step node scripts/check.ts
+    step unit "$@"
+    step e2e "$@"
     ;;
   *)
     printf 'potluck: unknown command %s\n' "$command" >&2
