@@ -26,6 +26,7 @@ export class PeerState implements NodeView {
   addrs: readonly string[] = []
   connected = false
   departed = false
+  declare departedSlots?: ReadonlySet<SlotId>
   declare capacity?: Capacity
   bundles: ReadonlySet<BundleId> = new Set()
   readonly held = new Map<SlotId, Held>()
@@ -55,6 +56,7 @@ export class PeerState implements NodeView {
     this.acknowledged.clear()
     this.refusals.clear()
     this.departed = false
+    delete this.departedSlots
     this.addrs = hello.addrs
     this.bundles = new Set(hello.bundles)
     if (hello.capacity) this.capacity = hello.capacity

@@ -160,6 +160,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       }
       case 'goodbye':
         state.departed = true
+        if (message.slots) state.departedSlots = new Set(message.slots)
         logger.info({ peer, reason: message.reason }, 'a peer said goodbye')
         session.close(new Error('goodbye'))
         desk.onChange(peer)

@@ -1,7 +1,7 @@
 /** Older epochs of a slot: when they still stand in the way, may come back, or can be forgotten. */
 import { compareFence, type SlotId } from '../../protocol/ids.ts'
 import type { Leaving, PlacementState } from './records.ts'
-import type { GroupTarget, SlotsInput } from './views.ts'
+import { type GroupTarget, hasLeft, type SlotsInput } from './views.ts'
 
 type World = Pick<SlotsInput, 'nodes' | 'nowMs' | 'numbers'>
 
@@ -31,7 +31,7 @@ type Shown = 'running' | 'over' | 'unknown'
 /** What the node shows of it now. */
 function shownOf(slot: SlotId, old: Leaving, { nodes, nowMs }: World): Shown {
   const view = nodes.get(old.node)
-  if (view?.departed || view?.banned) return 'over'
+  if (view && (hasLeft(view, slot) || view.banned)) return 'over'
   if (!view?.connected) return 'unknown'
   const held = view.held.get(slot)
   if (held && compareFence(held.fence, old.fence) === 0) {
@@ -65,7 +65,7 @@ export function mayRelease(
     const shows = held !== undefined && compareFence(held.fence, old.fence) === 0
     return !shows && shownOf(slot, old, world) === 'over'
   }
-  if (view?.departed || view?.banned) return true
+  if (view && (hasLeft(view, slot) || view.banned)) return true
   // Away. Should it come back later still, what it shows is judged anew.
   const hopeMs = old.why === 'lapsed' && target && !target.deleted ? target.orphanAfterMs : 0
   return nowMs > old.leaseEndMs + numbers.guardMs + numbers.skewMs + hopeMs

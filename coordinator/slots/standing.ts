@@ -6,7 +6,7 @@ import type { Fault } from '../../protocol/control/index.ts'
 import { compareFence } from '../../protocol/ids.ts'
 import type { RestartPolicy } from '../../protocol/orders/index.ts'
 import type { Placement } from './records.ts'
-import type { Held, LeaseNumbers, NodeView } from './views.ts'
+import { type Held, hasLeft, type LeaseNumbers, type NodeView } from './views.ts'
 
 export type Standing =
   /** The node has it, or may have it: its lease is running. */
@@ -43,7 +43,7 @@ export function standingOf(
 ): Standing {
   const { node, nowMs, leaseEndMs, lostAfterMs, numbers } = context
   if (node?.banned) return { is: 'gone', reason: 'the node is banned' }
-  if (node?.departed) return { is: 'gone', reason: 'the node said goodbye' }
+  if (node && hasLeft(node, slot)) return { is: 'gone', reason: 'the node said goodbye' }
   if (node?.connected) {
     const refusal = node.refusals.get(slot)
     if (refusal && isSameEpoch(refusal, placement)) return { is: 'failed', fault: refusal.fault }

@@ -43,6 +43,8 @@ export type NodeView = Readonly<{
   connected: boolean
   /** It said goodbye and has not come back. */
   departed: boolean
+  /** A strict goodbye names only slots that have stopped; absent: all of them. */
+  departedSlots?: ReadonlySet<SlotId>
   banned: boolean
   capacity?: Capacity
   /** One-time keys left. */
@@ -53,6 +55,11 @@ export type NodeView = Readonly<{
   acknowledged: ReadonlyMap<SlotId, Fence>
   refusals: ReadonlyMap<SlotId, Readonly<{ fence: Fence; fault: Fault }>>
 }>
+
+/** Whether the node's goodbye gave this slot up. */
+export function hasLeft(node: NodeView, slot: SlotId): boolean {
+  return node.departed && (node.departedSlots?.has(slot) ?? true)
+}
 
 export type LeaseNumbers = Readonly<{
   leaseMs: number

@@ -1,0 +1,81 @@
+/** What an operator may decide about a coordinator. One schema: file, environment, flags. */
+import Type, { type Static } from 'typebox'
+import { duration, multiaddr, path, port } from '../protocol/config/index.ts'
+
+export const configSchema = Type.Object({
+  dataDir: path({
+    description: 'folder for keys and state; `potluck network create` makes it with its keys',
+    default: '~/.local/share/potluck/coordinator',
+  }),
+  network: path({ description: 'the network file that `potluck network create` made' }),
+  identityKey: Type.Optional(
+    path({ description: 'file of the libp2p identity; identity.key in the data folder' }),
+  ),
+  orderKey: Type.Optional(
+    path({ description: 'file of the key that signs orders; order.key in the data folder' }),
+  ),
+  secretsKey: Type.Optional(
+    path({
+      description:
+        'file of the keys that seal secrets at rest; secrets.key in the data folder, and better outside it',
+    }),
+  ),
+  listen: Type.Array(multiaddr({ description: 'address' }), {
+    description: 'addresses at which peers reach the coordinator',
+    default: ['/ip4/0.0.0.0/tcp/4001'],
+  }),
+  announce: Type.Array(multiaddr({ description: 'address' }), {
+    description: 'addresses to tell peers instead of those listened on',
+    default: [],
+  }),
+  caches: Type.Array(Type.String({ pattern: '^[1-9A-HJ-NP-Za-km-z]{32,64}$' }), {
+    description:
+      'peer ids of the caches: they pull images and hold their keys, so trust is explicit',
+    default: [],
+  }),
+  api: Type.Object({
+    host: Type.String({
+      description: 'address that the HTTP API listens on',
+      default: '127.0.0.1',
+    }),
+    port: port({ description: 'port of the HTTP API', default: 8080 }),
+    baseUrl: Type.Optional(
+      Type.String({ description: 'where clients reach the API, behind a proxy', minLength: 8 }),
+    ),
+    ratePerMinute: Type.Integer({
+      description: 'requests a minute of one API key; 0: no limit',
+      default: 240,
+      minimum: 0,
+    }),
+    trustProxy: Type.Boolean({
+      description: 'believe X-Forwarded-For: only behind a proxy of your own',
+      default: false,
+    }),
+  }),
+  tenants: Type.Array(
+    Type.String({ pattern: '^[a-z][a-z0-9-]{0,61}[a-z0-9]/[a-z][a-z0-9-]{0,61}[a-z0-9]$' }),
+    {
+      description:
+        'organization/project to make at start; the API key of each organization lies in api-keys/ of the data folder',
+      default: ['default/default'],
+    },
+  ),
+  replicasQuota: Type.Integer({
+    description: "replicas of all of one organization's groups together",
+    default: 10_000,
+    minimum: 1,
+  }),
+  reconnectWindowMs: Type.Optional(
+    duration({
+      description:
+        'how long a restarted coordinator waits for nodes before it replaces silent ones; by default 1m, more for many nodes',
+      max: '1h',
+    }),
+  ),
+  testbed: Type.Boolean({
+    description:
+      'many peers on one machine or address: lifts limits that would take them for an attack',
+    default: false,
+  }),
+})
+export type CoordinatorConfig = Static<typeof configSchema>

@@ -1,0 +1,163 @@
+/**
+ * The control plane wired up: sessions, images, slots and the loop, over one store, one mesh host
+ * and one order key. It knows nothing of HTTP; the API sees it through `groups` and `view`.
+ */
+import type { Clock } from '../protocol/clock.ts'
+import type { Misbehaviour } from '../protocol/control/index.ts'
+import type { PeerId } from '../protocol/ids.ts'
+import type { Logger } from '../protocol/log/index.ts'
+import type { Mesh } from '../protocol/mesh/index.ts'
+import type { Network } from '../protocol/network/index.ts'
+import type { TermCertificate } from '../protocol/orders/index.ts'
+import type { Signer } from '../protocol/signing/index.ts'
+import type { Store } from '../protocol/store/index.ts'
+import type { ControlPlaneView, Groups } from './groups/index.ts'
+import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
+import { createOrderSigner, type Lists } from './orders/index.ts'
+import {
+  createControlPlaneView,
+  createOrderBuilder,
+  createReconciler,
+  createSettling,
+  openSlotBook,
+} from './reconciler/index.ts'
+import type { Sealer } from './secrets/index.ts'
+import { createHouseholds, createSessions } from './sessions/index.ts'
+import type { LeaseNumbers } from './slots/index.ts'
+
+export type ControlPlaneInit = Readonly<{
+  network: Network
+  certificate: TermCertificate
+  numbers: LeaseNumbers
+  reconnectWindowMs?: number | undefined
+}>
+
+export type ControlPlaneComponents = Readonly<{
+  store: Store
+  sealer: Sealer
+  mesh: Mesh
+  lists: Lists
+  groups: Groups
+  orderSigner: Signer
+  /** Boot clock. */
+  clock: Clock
+  /** Coordinator's time. */
+  nowMs: () => number
+  wallMs: () => number
+  logger: Logger
+}>
+
+export interface ControlPlane {
+  readonly view: ControlPlaneView
+  readonly settled: boolean
+  stop(): Promise<void>
+}
+
+/** What a peer has to say before it must be heard to the end. */
+const helloMs = 10_000
+
+/** Recovers what the store knows, takes peers, and starts to converge. */
+export async function startControlPlane(
+  init: ControlPlaneInit,
+  components: ControlPlaneComponents,
+): Promise<ControlPlane> {
+  const { network, certificate, numbers } = init
+  const { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs } = components
+  const { logger } = components
+  const { term } = certificate
+  const signer = createOrderSigner({
+    ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
+  })
+  const book = await openSlotBook({ store })
+  const keys = await openBlobKeys({ store, sealer })
+
+  const shareCacheAddrs = (peer: PeerId): void => {
+    const cache = sessions.caches.get(peer)
+    if (!cache?.connected) return
+    lists.setCacheAddrs(peer, cache.addrs).then(
+      (roster) => roster && sessions.broadcast({ type: 'lists', roster }),
+      (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
+    )
+  }
+  const sessions = createSessions(
+    { helloMs, silenceMs: numbers.leaseMs },
+    {
+      ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
+      householdOf: createHouseholds(network.householdPerAddress),
+      desk: {
+        welcome: (_hello, observedAddr) => ({
+          type: 'welcome',
+          certificate: network.certificate,
+          roster: lists.roster,
+          bans: lists.bans,
+          timeMs: nowMs(),
+          dhtSecret: lists.dhtSecret,
+          observedAddr,
+        }),
+        renew: (peer, beat) => reconciler.renew(peer, beat),
+        isCache: (peer) => lists.isCache(peer),
+        banned: (peer) => lists.isBanned(peer),
+        onChange(peer) {
+          shareCacheAddrs(peer)
+          reconciler.kick()
+        },
+        onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
+        onMisbehaviour: createMisbehaviourLog(logger),
+      },
+    },
+  )
+  const cacheDesk = createCacheDesk({ sessions })
+  const images = await openImages({
+    ...{ store, keys, desk: cacheDesk, sessions, groups, nowMs, logger },
+    onChange: () => reconciler.kick(),
+  })
+  const settling = createSettling({
+    startedMs: nowMs(),
+    expected: nodesPlaced(book.slots.values()),
+    windowMs: init.reconnectWindowMs,
+  })
+  const builder = createOrderBuilder({ signer, sessions, images, groups, wallMs })
+  const reconciler = createReconciler(numbers, {
+    ...{ book, settling, builder, signer, sessions, images, groups },
+    ...{ nowMs, wallMs, clock, logger },
+  })
+
+  await sessions.start()
+  reconciler.start()
+  const stopListening = groups.onChange(() => reconciler.kick())
+  return {
+    view: createControlPlaneView({ book, sessions, images, reconciler }),
+    get settled() {
+      return reconciler.settled
+    },
+    async stop() {
+      stopListening()
+      // First no more orders, then no more peers, then what was asked of caches.
+      await reconciler.stop()
+      await sessions.stop()
+      await images.stop()
+    },
+  }
+}
+
+function nodesPlaced(
+  slots: Iterable<Readonly<{ placement?: Readonly<{ node: PeerId }> }>>,
+): ReadonlySet<PeerId> {
+  const nodes = new Set<PeerId>()
+  for (const { placement } of slots) if (placement) nodes.add(placement.node)
+  return nodes
+}
+
+/** Evidence is counted by offender and kind; the first and then each power of two is logged. */
+function createMisbehaviourLog(logger: Logger) {
+  const counts = new Map<string, number>()
+  const offendersMax = 10_000
+  return (by: PeerId, { peer, bundle, kind, chunk }: Misbehaviour): void => {
+    const key = `${peer} ${kind}`
+    const count = (counts.get(key) ?? 0) + 1
+    if (counts.size < offendersMax || counts.has(key)) counts.set(key, count)
+    if (Number.isInteger(Math.log2(count))) {
+      logger.warn({ by, peer, kind, count, bundle, chunk }, 'a peer is accused of misbehaviour')
+    }
+  }
+}

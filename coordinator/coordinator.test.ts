@@ -1,0 +1,143 @@
+import { expect } from 'chai'
+import type { SlotId } from '../protocol/ids.ts'
+import {
+  containersPath,
+  createTestNetwork,
+  eventually,
+  groupBody,
+  startCoordinator,
+  type TestCoordinator,
+  type TestNetwork,
+} from './testing/coordinator.ts'
+import { FakeCache, FakeNode } from './testing/fake-peer.ts'
+
+describe('coordinator', () => {
+  let net: TestNetwork
+  const cleanups: (() => Promise<unknown>)[] = []
+  let coordinator: TestCoordinator
+  let cache: FakeCache
+  const cacheSeed = new Uint8Array(32).fill(7)
+
+  const restart = async (): Promise<void> => {
+    const port = Number(/tcp\/(\d+)/.exec(coordinator.addresses[0] ?? '')?.[1])
+    await coordinator.stop()
+    coordinator = await startCoordinator(net, { caches: [cache.peer], port })
+  }
+  const node = async (seed?: number): Promise<FakeNode> => {
+    const fake = new FakeNode({
+      network: net.network,
+      addresses: coordinator.addresses,
+      ...(seed === undefined ? {} : { seed: new Uint8Array(32).fill(seed) }),
+    })
+    await fake.start()
+    cleanups.push(() => fake.crash())
+    await eventually('the node is up', () => fake.link?.isUp)
+    return fake
+  }
+  const deploy = async (changes: Record<string, unknown> = {}): Promise<string> => {
+    const { status, body } = await coordinator.request('POST', containersPath, groupBody(changes))
+    expect(status, JSON.stringify(body)).to.equal(201)
+    return body.id as string
+  }
+  const instances = async (name = 'hello') => {
+    const { body } = await coordinator.request('GET', `${containersPath}/${name}/instances`)
+    return body.instances as { id: string; state: string; machine_id: string }[]
+  }
+  const running = (count: number, name = 'hello') =>
+    eventually(`${count} running`, async () => {
+      const all = await instances(name)
+      const ids = all.filter(({ state }) => state === 'running')
+      return ids.length === count && ids
+    })
+
+  beforeEach(async () => {
+    net = await createTestNetwork()
+    const { identityFromSeed } = await import('../protocol/identity/index.ts')
+    const { peer } = await identityFromSeed(cacheSeed)
+    coordinator = await startCoordinator(net, { caches: [peer] })
+    cache = new FakeCache({
+      network: net.network,
+      addresses: coordinator.addresses,
+      seed: cacheSeed,
+    })
+    await cache.start()
+  })
+  afterEach(async () => {
+    for (const clean of cleanups.splice(0)) await clean()
+    await cache.crash()
+    await coordinator.stop()
+    await net.remove()
+  })
+
+  it('deploys: resolve, ingest, order, running', async () => {
+    const fake = await node()
+    await deploy({
+      container: {
+        image: 'registry.example/acme/hello:1',
+        resources: { cpu: 1, memory: 1_024, storage_amount: 2 ** 30 },
+        environment_variables: { GREETING: 'good evening' },
+        command: ['serve', '--loud'],
+      },
+    })
+    await running(1)
+    expect(cache.resolves).to.deep.equal(['registry.example/acme/hello:1'])
+    expect(cache.ingests).to.have.length(1)
+    const [held] = [...fake.holds.values()]
+    expect(held?.secrets?.env).to.deep.equal({ GREETING: 'good evening' })
+    expect(held?.secrets?.command).to.deep.equal(['serve', '--loud'])
+    expect(held?.allocation.epoch).to.equal(1)
+    expect(held?.allocation.hints.map(({ peer }) => peer)).to.deep.equal([cache.peer])
+  })
+
+  it('moves the slot of a node that dies, under a higher epoch, after its lease', async () => {
+    const [a, b] = [await node(), await node()]
+    const id = await deploy()
+    await running(1)
+    const slot = `${id}/0` as SlotId
+    const [dying, spare] = a.holds.size > 0 ? [a, b] : [b, a]
+    const leaseEndMs = await eventually('a renewed lease', () => dying.leases.get(slot))
+    await dying.crash()
+    const order = await eventually('the replacement', () => spare.taken[0])
+    expect(order.slot).to.equal(slot)
+    expect(order.epoch).to.equal(2)
+    expect(order.issuedMs).to.be.greaterThan(leaseEndMs + 200)
+    await running(1)
+  })
+
+  it('moves it at once on a goodbye', async () => {
+    const [a, b] = [await node(), await node()]
+    const id = await deploy()
+    await running(1)
+    const [leaving, spare] = a.holds.size > 0 ? [a, b] : [b, a]
+    const startedMs = performance.now()
+    await leaving.goodbye()
+    const order = await eventually('the replacement', () => spare.taken[0])
+    expect(order.epoch).to.equal(2)
+    expect(order.slot).to.equal(`${id}/0`)
+    expect(performance.now() - startedMs).to.be.lessThan(900)
+  })
+
+  it('restarts without replacing anything, and goes on renewing', async () => {
+    const nodes = [await node(1), await node(2), await node(3)]
+    await deploy({ replicas: 3 })
+    const before = await running(3)
+    await restart()
+    await eventually('nodes are back', () => nodes.every(({ link }) => link?.isUp))
+    const after = await running(3)
+    expect(after.map(({ id }) => id).sort()).to.deep.equal(before.map(({ id }) => id).sort())
+    await new Promise((resolve) => setTimeout(resolve, 2_500)) // two leases and more
+    expect(nodes.map(({ taken }) => taken.length)).to.deep.equal([1, 1, 1])
+    expect(cache.ingests).to.have.length(1)
+  })
+
+  it('stops what is no longer wanted, and forgets a deleted group', async () => {
+    const fakes = [await node(), await node()]
+    await deploy({ replicas: 2 })
+    await running(2)
+    await coordinator.request('PATCH', `${containersPath}/hello`, { replicas: 1 })
+    await eventually('one is left', () => fakes.filter(({ holds }) => holds.size > 0).length === 1)
+    const { status } = await coordinator.request('DELETE', `${containersPath}/hello`)
+    expect(status).to.equal(202)
+    await eventually('none is left', () => fakes.every(({ holds }) => holds.size === 0))
+  })
+})

@@ -1,0 +1,156 @@
+/**
+ * The coordinator as a process: what `potluck coordinator run` runs. It opens all that it needs in
+ * order and closes it in reverse, also when a start fails halfway.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bootId, type Clock, systemClock } from '../protocol/clock.ts'
+import { PotluckError } from '../protocol/errors.ts'
+import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
+import type { PeerId } from '../protocol/ids.ts'
+import type { Logger } from '../protocol/log/index.ts'
+import { createMesh } from '../protocol/mesh/index.ts'
+import { type Network, readNetworkFile } from '../protocol/network/index.ts'
+import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
+import { createSigner } from '../protocol/signing/index.ts'
+import { createLevelStore } from '../protocol/store/index.ts'
+import { apiPrefix, createApi } from './api/index.ts'
+import type { CoordinatorConfig } from './config.ts'
+import { startControlPlane } from './control-plane.ts'
+import { createGroups } from './groups/index.ts'
+import { openLists } from './orders/index.ts'
+import { defaultLeaseNumbers } from './reconciler/index.ts'
+import { openSealer } from './secrets/index.ts'
+import type { LeaseNumbers } from './slots/index.ts'
+import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
+import { createCoordinatorClock } from './time/index.ts'
+
+export { type CoordinatorConfig, configSchema } from './config.ts'
+
+export type RunContext = Readonly<{
+  /** Aborted: stop cleanly, then resolve. */
+  signal: AbortSignal
+  logger: Logger
+  onReady: (info: Readonly<Record<string, unknown>>) => void
+}>
+
+/** What a test replaces. */
+export type RunComponents = Readonly<{ clock?: Clock; numbers?: LeaseNumbers }>
+
+/** The key files are not those of the network file's certificate. */
+export class WrongKeyError extends PotluckError {
+  constructor(file: string, what: string) {
+    super('WRONG_KEY', `${file}: not the ${what} that the network file certifies`, {
+      fields: { file },
+    })
+  }
+}
+
+/** Runs until `signal`; resolves when all is closed. */
+export async function run(
+  config: CoordinatorConfig,
+  { signal, logger, onReady }: RunContext,
+  { clock = systemClock, numbers = defaultLeaseNumbers }: RunComponents = {},
+): Promise<void> {
+  const wallMs = (): number => Date.now()
+  const network = await readNetworkFile(config.network)
+  const certificate = openTermCertificate(network.certificate, network)
+  const { identitySeed, orderSigner } = await loadKeys(config, certificate)
+
+  await using stack = new AsyncDisposableStack()
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const store = await createLevelStore({ path: join(config.dataDir, 'store') })
+  stack.defer(() => store.close())
+  const sealer = await openSealer(
+    { file: config.secretsKey ?? join(config.dataDir, 'secrets.key') },
+    { store },
+  )
+  const time = await createCoordinatorClock({ store, clock, bootId: bootId(), wallMs, logger })
+  stack.defer(() => time.stop())
+  const nowMs = (): number => time.nowMs()
+
+  const tenants = await createTenants({ store })
+  const wanted = tenantsOf(config)
+  await bootstrapTenants(wanted, { tenants, logger })
+  const groups = await createGroups(
+    { replicasQuota: config.replicasQuota },
+    { store, sealer, logger, wallNowMs: wallMs },
+  )
+  const lists = await openLists(
+    { caches: config.caches as PeerId[] },
+    { store, sealer, signer: orderSigner, ...certificate, nowMs },
+  )
+  const mesh = await createMesh(
+    {
+      ...{ role: 'coordinator', seed: identitySeed, listen: config.listen },
+      ...{ announce: config.announce, testbed: config.testbed },
+    },
+    { banned: (peer) => lists.isBanned(peer), logger },
+  )
+  stack.defer(() => mesh.stop())
+  const plane = await startControlPlane(
+    { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+    { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
+  )
+  stack.defer(() => plane.stop())
+  const api = await createApi({
+    ...{ logger, tenants, groups, view: plane.view },
+    settings: {
+      ratePerMinute: config.api.ratePerMinute,
+      replicasQuota: config.replicasQuota,
+      trustProxy: config.api.trustProxy,
+    },
+  })
+  // Requests end before what they rely on does.
+  stack.defer(() => api.close())
+  const url = await api.listen({ host: config.api.host, port: config.api.port })
+  if (!signal.aborted) onReady(readyInfo(config, { network, wanted, url, certificate, mesh }))
+  await aborted(signal)
+}
+
+async function loadKeys(config: CoordinatorConfig, certificate: TermCertificate) {
+  const identityFile = config.identityKey ?? join(config.dataDir, 'identity.key')
+  const orderFile = config.orderKey ?? join(config.dataDir, 'order.key')
+  const identitySeed = await loadSeed(identityFile)
+  if (peerIdOfPublicKey(createSigner(identitySeed).publicKey) !== certificate.coordinator) {
+    throw new WrongKeyError(identityFile, 'identity of the coordinator')
+  }
+  const orderSigner = createSigner(await loadSeed(orderFile))
+  if (Buffer.compare(orderSigner.publicKey, certificate.orderKey) !== 0) {
+    throw new WrongKeyError(orderFile, 'order key')
+  }
+  return { identitySeed, orderSigner }
+}
+
+/** One key file an organization. */
+function tenantsOf({ tenants, dataDir }: CoordinatorConfig): readonly TenantInit[] {
+  return tenants.map((text) => {
+    const [organization = '', project = ''] = text.split('/')
+    return { organization, project, apiKeyFile: join(dataDir, 'api-keys', organization) }
+  })
+}
+
+function readyInfo(
+  config: CoordinatorConfig,
+  at: Readonly<{
+    network: Network
+    wanted: readonly TenantInit[]
+    url: string
+    certificate: TermCertificate
+    mesh: Readonly<{ getMultiaddrs(): readonly { toString(): string }[] }>
+  }>,
+): Readonly<Record<string, unknown>> {
+  return {
+    peer: at.certificate.coordinator,
+    network: at.network.network,
+    addresses: at.mesh.getMultiaddrs().map(String),
+    baseUrl: `${(config.api.baseUrl ?? at.url).replace(/\/$/, '')}${apiPrefix}`,
+    tenants: at.wanted,
+  }
+}
+
+/** Resolves when `signal` is aborted. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}

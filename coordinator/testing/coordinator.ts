@@ -1,0 +1,132 @@
+/** A whole coordinator in this process, on loopback, with throwaway state and short leases. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { writeSeed } from '../../protocol/identity/index.ts'
+import type { PeerId } from '../../protocol/ids.ts'
+import { type Logger, silentLogger } from '../../protocol/log/index.ts'
+import { createNetwork, formatNetworkFile, type Network } from '../../protocol/network/index.ts'
+import { run } from '../index.ts'
+import type { LeaseNumbers } from '../slots/index.ts'
+
+/** Short, so that a lapse takes a second or two of a test's time. */
+export const shortLeases: LeaseNumbers = { leaseMs: 1_000, skewMs: 200, guardMs: 1_000 }
+
+export type TestNetwork = Readonly<{
+  network: Network
+  dataDir: string
+  remove(): Promise<void>
+}>
+
+export async function createTestNetwork(): Promise<TestNetwork> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'potluck-coordinator-'))
+  const made = await createNetwork({
+    name: 'test',
+    coordinatorAddrs: ['/ip4/127.0.0.1/tcp/1'],
+    householdPerAddress: ['127.0.0.0/8'],
+    issuedMs: Date.now(),
+  })
+  await writeSeed(join(dataDir, 'identity.key'), made.coordinatorSeed)
+  await writeSeed(join(dataDir, 'order.key'), made.orderSeed)
+  await writeFile(join(dataDir, 'network.json'), formatNetworkFile(made.network))
+  return {
+    network: made.network,
+    dataDir,
+    remove: () => rm(dataDir, { recursive: true, force: true }),
+  }
+}
+
+export type TestCoordinator = Readonly<{
+  addresses: readonly string[]
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<Readonly<{ status: number; body: Record<string, unknown> }>>
+  stop(): Promise<void>
+}>
+
+export async function startCoordinator(
+  { dataDir }: TestNetwork,
+  init: Readonly<{
+    caches?: readonly PeerId[]
+    reconnectWindowMs?: number
+    /** The same over a restart, so that peers find it again. */
+    port?: number
+    numbers?: LeaseNumbers
+    logger?: Logger
+  }> = {},
+): Promise<TestCoordinator> {
+  const controller = new AbortController()
+  const ready = Promise.withResolvers<Readonly<Record<string, unknown>>>()
+  const running = run(
+    {
+      dataDir,
+      network: join(dataDir, 'network.json'),
+      listen: [`/ip4/127.0.0.1/tcp/${init.port ?? 0}`],
+      announce: [],
+      caches: [...(init.caches ?? [])],
+      api: { host: '127.0.0.1', port: 0, ratePerMinute: 0, trustProxy: false },
+      tenants: ['default/default'],
+      replicasQuota: 1_000,
+      reconnectWindowMs: init.reconnectWindowMs ?? 3_000,
+      testbed: true,
+    },
+    { signal: controller.signal, logger: init.logger ?? silentLogger, onReady: ready.resolve },
+    { numbers: init.numbers ?? shortLeases },
+  )
+  running.catch(ready.reject)
+  const info = await ready.promise
+  const apiKey = (await readFile(join(dataDir, 'api-keys', 'default'), 'utf8')).trim()
+  return {
+    addresses: info.addresses as string[],
+    async request(method, path, body) {
+      const patch = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
+      const response = await fetch(`${info.baseUrl}${path}`, {
+        method,
+        headers: {
+          'Salad-Api-Key': apiKey,
+          ...(body === undefined ? {} : { 'Content-Type': patch }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
+    },
+    async stop() {
+      controller.abort()
+      await running
+    },
+  }
+}
+
+export const containersPath = '/organizations/default/projects/default/containers'
+
+export function groupBody(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    name: 'hello',
+    container: {
+      image: 'registry.example/acme/hello:1',
+      resources: { cpu: 1, memory: 1_024, storage_amount: 2 ** 30 },
+    },
+    autostart_policy: true,
+    restart_policy: 'always',
+    replicas: 1,
+    ...changes,
+  }
+}
+
+/** Waits until `probe` gives something; asks often, because tests should be fast. */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const endMs = performance.now() + timeoutMs
+  for (;;) {
+    const found = await probe()
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > endMs) throw new Error(`not within ${timeoutMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
