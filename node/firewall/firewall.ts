@@ -4,8 +4,10 @@
  *
  * It belongs in the network namespace of the engine whose bridges it guards.
  */
+import { createHash } from 'node:crypto'
 import { access } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
+import type { PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { Forwarding } from './forwarding.ts'
 import type { Iptables } from './iptables.ts'
@@ -15,7 +17,7 @@ import { buildRuleset, type Family, type Table } from './ruleset.ts'
 import { fingerprint, installScript, parseTable, removeScript } from './table-state.ts'
 
 export type FirewallInit = Readonly<{
-  /** From the node's id, so that nodes of one machine do not take each other's rules. */
+  /** {@link firewallTag}, so that nodes of one machine do not take each other's rules. */
   tag: string
   /** The managed engine's pool. Absent beside an engine that masquerades itself. */
   masqueradePool?: string
@@ -52,7 +54,11 @@ const everyTable: readonly (readonly [Family, string])[] = [
   [6, 'mangle'],
 ]
 
-/** Hex digits of an id, for chain names: the kernel takes 28 characters. */
+/** A node's tag: 8 hex digits, for the kernel takes 28 characters in a chain's name. */
+export function firewallTag(node: PeerId): string {
+  return createHash('sha256').update(node).digest('hex').slice(0, 8)
+}
+
 export function createFirewall(
   { tag, masqueradePool }: FirewallInit,
   components: FirewallComponents,

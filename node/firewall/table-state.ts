@@ -86,8 +86,7 @@ export function fingerprint(table: Table, state: TableState, tag: string): strin
     const foreign = (rule: string): boolean => !/ -j POTLUCK-\S+$/.test(rule)
     const at = inChain.indexOf(jumpRule(jump))
     const others = jump.place === 'first' ? inChain.slice(0, at) : inChain.slice(at + 1)
-    // Behind another's last rule ours still gets what that one lets pass: only before it is late.
-    const isInPlace = at >= 0 && (jump.place === 'last' || !others.some(foreign))
+    const isInPlace = at >= 0 && !others.some(foreign)
     return `${jumpRule(jump)} ${isInPlace ? 'in place' : 'out of place'}`
   })
   return [...own, ...jumps].join('\n')

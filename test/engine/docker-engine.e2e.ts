@@ -30,7 +30,6 @@ describe('an engine in a home', function () {
         output += piece
       })
       const [code] = await once(child, 'exit')
-      if (process.env.VERBOSE) console.log(output)
       expect(code, output).to.equal(0)
       expect(output).to.match(/\d+ passing/)
     })

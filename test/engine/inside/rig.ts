@@ -1,12 +1,17 @@
 /** A node's engine as its daemon wires it: a managed engine, a firewall, Docker's API over both. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { testNode } from '../../../node/engine/engine.conformance.ts'
 import type { FakeImage } from '../../../node/engine/fake-endpoint.ts'
 import { createDockerEngine, createManagedEngine } from '../../../node/engine/index.ts'
-import { createFirewall, createForwarding, createIptables } from '../../../node/firewall/index.ts'
+import {
+  createFirewall,
+  createForwarding,
+  createIptables,
+  firewallTag,
+} from '../../../node/firewall/index.ts'
 import { createLogger, silentLogger } from '../../../protocol/log/index.ts'
 import { smallImage } from '../../../scripts/image/index.ts'
 
@@ -16,7 +21,7 @@ export type Rig = Awaited<ReturnType<typeof createRig>>
 
 export async function createRig({ dataDir, runDir }: { dataDir: string; runDir: string }) {
   const managed = createManagedEngine({ dataDir, runDir }, { logger })
-  const tag = createHash('sha256').update(testNode).digest('hex').slice(0, 8)
+  const tag = firewallTag(testNode)
   const firewall = createFirewall(
     { tag, masqueradePool: managed.pool.base },
     {
