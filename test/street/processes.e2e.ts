@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { expect } from 'chai'
 import { countLeftovers, findLeftovers } from './leftovers.ts'
@@ -88,6 +89,23 @@ describe('children of a run', () => {
     expect(left.processes.map((process) => process.pid)).to.deep.equal([pid])
     process.kill(Number(pid), 'SIGKILL')
     expect(countLeftovers(left)).to.equal(2) // and the log file
+  })
+
+  it('removes the folder of a run that was killed', async () => {
+    const command = [
+      ...[process.execPath, '--input-type=module', '-e'],
+      `import { createRunFolder } from '${new URL('run-folder.ts', import.meta.url)}'
+      console.log(JSON.stringify(await createRunFolder({ parent: '${run.path}' })))
+      setTimeout(() => {}, 1e6)`,
+    ]
+    const child = processes.start({ name: 'i', command })
+    const { path } = await child.waitFor(jsonLine)
+    await createRunFolder({ parent: run.path })
+    expect(existsSync(String(path))).to.equal(true)
+    child.kill('SIGKILL')
+    await child.exited
+    await createRunFolder({ parent: run.path })
+    expect(existsSync(String(path))).to.equal(false)
   })
 
   it('takes its children along when it is killed itself', async () => {
