@@ -48,7 +48,7 @@ export async function createApi({
   logRequests(app, log)
   await app.register(rateLimit, { global: false })
   await app.register(swagger, { openapi: openapiInfo })
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy })
   await app.register(
     async (scoped) => {
       const api = scoped.withTypeProvider<TypeBoxTypeProvider>()
@@ -62,6 +62,10 @@ export async function createApi({
   await app.ready()
   return app
 }
+
+/** The plugin's own policy would send browsers to HTTPS, which a private network may not have. */
+const docsPolicy =
+  "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
 
 const openapiInfo = {
   openapi: '3.1.0',

@@ -219,7 +219,7 @@ describe('coordinator/api: errors', () => {
   })
 
   it('400 for a path that is no URL', async () => {
-    expectProblem(await api.call('GET', `${containers}/%ZZ`), 400, 'FST_ERR_BAD_URL')
+    expectProblem(await api.call('GET', `${containers}/%ZZ`), 400, 'URL_INVALID')
   })
 
   it('403 beyond the quota, 409 for a name that is taken', async () => {
@@ -232,11 +232,11 @@ describe('coordinator/api: errors', () => {
   it('413 for a body beyond the limit, 415 for one that is no JSON', async () => {
     const payload = JSON.stringify({ a: 'x'.repeat(1 << 20) })
     const large = await api.call('POST', containers, {}, { payload })
-    expectProblem(large, 413, 'FST_ERR_CTP_BODY_TOO_LARGE')
+    expectProblem(large, 413, 'BODY_TOO_LARGE')
     for (const type of ['text/plain', 'application/xml', 'multipart/form-data; boundary=x']) {
       const headers = { 'content-type': type }
       const answer = await api.call('POST', containers, {}, { headers })
-      expectProblem(answer, 415, 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+      expectProblem(answer, 415, 'MEDIA_TYPE_UNSUPPORTED')
     }
   })
 

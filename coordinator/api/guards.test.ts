@@ -66,6 +66,13 @@ describe('coordinator/api: limits and logs', () => {
     await limited.app.close()
   })
 
+  it('503 for a request that takes too long', async () => {
+    const slow = await startApi({ settings: { handlerTimeoutMs: 20 } })
+    slow.groups.create = () => new Promise(() => {})
+    expectProblem(await slow.call('POST', containers, groupBody()), 503, 'TIMED_OUT')
+    await slow.app.close()
+  })
+
   it('answers raw rubbish and endless headers as problems too', async () => {
     await api.app.listen({ host: '127.0.0.1', port: 0 })
     const { port } = api.app.addresses()[0]! as AddressInfo

@@ -36,7 +36,8 @@ function replaced(value: unknown, [name, ...rest]: Place, by: unknown): unknown 
   return { ...object, [name]: replaced(object[name], rest, by) }
 }
 
-describe('coordinator/api: hostile bodies', () => {
+describe('coordinator/api: hostile bodies', function () {
+  this.timeout(60_000)
   let api: TestApi
   beforeEach(async () => {
     api = await startApi()
@@ -69,7 +70,7 @@ describe('coordinator/api: hostile bodies', () => {
     const body = fc.oneof({ weight: 1, arbitrary: json }, { weight: 4, arbitrary: nearlyValid })
     await fc.assert(
       fc.asyncProperty(body, (value) => send('POST', containers, value)),
-      { numRuns: 400 },
+      { numRuns: 150 },
     )
   })
 
@@ -78,7 +79,7 @@ describe('coordinator/api: hostile bodies', () => {
     const body = fc.oneof({ weight: 1, arbitrary: json }, { weight: 4, arbitrary: nearlyValid })
     await fc.assert(
       fc.asyncProperty(body, (value) => send('PATCH', `${containers}/fixed`, value)),
-      { numRuns: 400 },
+      { numRuns: 150 },
     )
   })
 
@@ -95,7 +96,7 @@ describe('coordinator/api: hostile bodies', () => {
         const denied = await api.app.inject({ url: `/api/public${containers}`, headers })
         expect(denied.statusCode).to.be.oneOf([401, 429])
       }),
-      { numRuns: 200 },
+      { numRuns: 80 },
     )
   })
 

@@ -55,17 +55,26 @@ const statuses: Readonly<Record<string, number>> = {
 }
 
 /** Fastify's own errors: their texts may quote the request, so these stand instead. */
-const fastifyProblems: Readonly<Record<string, readonly [status: number, detail: string]>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'the body is larger than this API takes'],
+const fastifyProblems: Readonly<
+  Record<string, readonly [status: number, code: string, detail: string]>
+> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'BODY_TOO_LARGE', 'the body is larger than this API takes'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     415,
+    'MEDIA_TYPE_UNSUPPORTED',
     'the body must be JSON: Content-Type application/json, for PATCH application/merge-patch+json',
   ],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'the body is not as long as Content-Length says'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'the body is empty; it must be JSON'],
-  FST_ERR_CTP_INVALID_JSON_BODY: [400, 'the body is not valid JSON'],
-  FST_ERR_BAD_URL: [400, 'the path is not a valid URL path'],
-  FST_ERR_HANDLER_TIMEOUT: [503, 'the request took too long; it may have been carried out: look'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    400,
+    'BODY_TRUNCATED',
+    'the body is not as long as Content-Length says',
+  ],
+  FST_ERR_BAD_URL: [400, 'URL_INVALID', 'the path is not a valid URL path'],
+  FST_ERR_HANDLER_TIMEOUT: [
+    503,
+    'TIMED_OUT',
+    'the request took too long, and may have been carried out: look before you repeat it',
+  ],
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -95,24 +104,23 @@ export type ProblemAnswer = Readonly<{
 }>
 
 export function answerFor(error: unknown, requestId: string): ProblemAnswer {
-  const code = errorCode(error) ?? 'INTERNAL'
-  const known = error instanceof PotluckError ? statuses[code] : undefined
-  const [status, detail] =
-    known === undefined
-      ? (fastifyProblems[code] ?? [
-          500,
-          `the coordinator failed to answer; its log tells why under ${requestId}`,
-        ])
-      : [known, (error as PotluckError).message]
-  const isOurs = status === 500 || code === 'STORE_FAILED'
+  const [status, code, detail] = explain(error, requestId)
   return {
     problem: {
-      ...problemOf(status, isOurs && status === 500 ? 'INTERNAL' : code, detail, requestId),
+      ...problemOf(status, code, detail, requestId),
       ...(error instanceof RequestInvalidError ? { errors: error.problems } : {}),
     },
     headers: headersFor(error, status),
-    isOurs,
+    isOurs: status === 500 || code === 'STORE_FAILED',
   }
+}
+
+function explain(error: unknown, requestId: string): readonly [number, string, string] {
+  const code = errorCode(error) ?? ''
+  const known = error instanceof PotluckError ? statuses[code] : undefined
+  if (known !== undefined) return [known, code, (error as PotluckError).message]
+  const unknown = `the coordinator failed to answer; its log tells why under ${requestId}`
+  return fastifyProblems[code] ?? [500, 'INTERNAL', unknown]
 }
 
 /** @param code stable, `UPPER_SNAKE`; becomes the problem's type too. */

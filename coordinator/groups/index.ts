@@ -1,4 +1,6 @@
 /** Container groups: what tenants want. The control plane reads them and reports through `view`. */
+
+export { machineIdOf } from '../../protocol/identity/index.ts'
 export {
   GroupNameTakenError,
   GroupNotFoundError,
@@ -8,6 +10,5 @@ export {
 export { type GpuClass, gpuClassById, gpuClasses, gpuClassOf } from './gpu-classes.ts'
 export { createGroups, type GroupsComponents, type GroupsInit } from './groups.ts'
 export { imageReferenceProblem } from './image-reference.ts'
-export { machineIdOf } from './machine-id.ts'
 export * from './types.ts'
 export * from './view.ts'
