@@ -125,6 +125,13 @@ describe('protocol/config', () => {
     expect(refusal({ flags, toml: '[tls]\nmin_version = "1.2"' }).message).to.contain('--tls-cert')
   })
 
+  it('has a section of which nothing is set', () => {
+    const limit = Type.Optional(Type.Integer({ description: 'Limit' }))
+    const schema = Type.Object({ rates: Type.Object({ limit }) })
+    const config = loadConfig({ schema, name: 'node', env: {}, flags: {} })
+    expect(config).to.deep.equal({ rates: {} })
+  })
+
   it('tells all problems at once, each with key, value, source and remedy', () => {
     const { message, problems, code } = refusal({
       toml: 'stor = "1GB"\nengine = "podman"\n[api]\nlease = 15\n[mesh]\nlisten = ["/ip4/1.2.3.4/tcp/1", "nowhere"]',

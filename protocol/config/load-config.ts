@@ -51,6 +51,8 @@ export function loadConfig<S extends TObject>(init: LoadConfigInit<S>): Static<S
       else problems.push({ key: setting.key, source: from.source, message: parsed.problem })
     } else if (isMissing(setting, given)) {
       problems.push({ key: setting.key, message: missing(setting) })
+    } else if (setting.optionalSection === undefined) {
+      openSection(config, setting.path)
     }
   }
   dropEmptySections(config, settings, given)
@@ -82,12 +84,20 @@ function missing({ kind, schema, flag, env, key }: Setting): string {
 }
 
 function place(config: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  openSection(config, path)[path.at(-1) ?? ''] = value
+}
+
+/** The section that holds `path`; a section of which nothing is set is there too, and empty. */
+function openSection(
+  config: Record<string, unknown>,
+  path: readonly string[],
+): Record<string, unknown> {
   let at = config
   for (const name of path.slice(0, -1)) {
     at[name] ??= {}
     at = at[name] as Record<string, unknown>
   }
-  at[path.at(-1) ?? ''] = value
+  return at
 }
 
 /** An optional section that needs something and got nothing is absent, not half there. */
