@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { CliContext } from './cli-context.ts'
+import { devCommand } from './dev.ts'
 import type { ExitCode } from './exit-codes.ts'
 import { networkCommand } from './network.ts'
 import { processCommand } from './process-command.ts'
@@ -26,6 +27,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
     .version(version(), '--version', 'print the version')
     .helpOption('--help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
+  program.addCommand(devCommand(context))
   program.addCommand(networkCommand(context))
   for (const entry of context.processes) {
     // Only the process that is meant is loaded: it brings libp2p, Docker's client and more.
@@ -37,6 +39,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
     [
       '',
       'Examples:',
+      '  potluck dev --engine simulated',
       '  potluck network create --dir kitchen --coordinator-address /ip4/203.0.113.7/tcp/4001',
       '  potluck node run --help',
       '',

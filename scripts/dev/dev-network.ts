@@ -1,0 +1,156 @@
+/**
+ * A whole network of real processes on one machine: what is started, in which order, and how it
+ * ends. Everything that it makes lies in one folder or bears its name.
+ */
+import { fileURLToPath } from 'node:url'
+import { createProcesses, runVariable } from '../../test/street/processes.ts'
+import { startRegistry } from '../../test/street/registry.ts'
+import { insideNamespace } from '../../test/street/run-command.ts'
+import { pushImage, smallImage } from '../image/index.ts'
+import { type Child, logLine, readyLine, startChild } from './child.ts'
+import { readCoordinator } from './coordinator-ready.ts'
+import { freePort } from './free-port.ts'
+import { createHomes, type Homes } from './homes.ts'
+import { applyHostRules } from './host-rules.ts'
+import type { Run } from './run.ts'
+import { type Settings, writeSettings } from './settings.ts'
+import { sweepRun } from './sweep.ts'
+
+export type DevInit = Readonly<{
+  run: Run
+  engine: 'docker' | 'simulated'
+  nodes: number
+  apiPort: number
+  rateLimit: number
+  env: Readonly<Record<string, string | undefined>>
+  /** Told of each step, for people who wait. */
+  onStep: (text: string) => void
+}>
+
+/** What a client needs. */
+export type DevFacts = Readonly<{
+  baseUrl: string
+  apiKey: string
+  organization: string
+  project: string
+  nodes: number
+  image: string
+  /** host:port; absent with the simulated engine. */
+  registry?: string
+}>
+
+export interface DevNetwork {
+  readonly facts: DevFacts
+  readonly children: readonly Child[]
+  /** Without those the rest is no network: coordinator, cache. */
+  readonly vital: readonly Child[]
+}
+
+/** The mesh ports on the host's address in the homes' network, where nobody else is. */
+const homesPorts = { coordinator: 4001, cache: 4002 }
+/** A goodbye, containers that heed SIGTERM, an engine that ends. */
+const nodeStopMs = 25_000
+const otherStopMs = 5_000
+const potluck = fileURLToPath(new URL('../potluck.ts', import.meta.url))
+const tether = new URL('./tether.ts', import.meta.url).href
+
+/** Owns what it starts: `stop()` is to be called also after a start that failed. */
+export function createDevNetwork(init: DevInit) {
+  const { run, engine, nodes, env, onStep } = init
+  const children: Child[] = []
+  const registries = createProcesses({ run })
+  let homes: Homes | undefined
+
+  const start = (noun: string, name: string, config: string, namespace?: string): Child => {
+    const command = [
+      ...[process.execPath, '--import', tether, potluck, noun, 'run'],
+      ...['--config', config, '--json', '--log-level', 'info'],
+    ]
+    const child = startChild({
+      name,
+      command: namespace === undefined ? command : insideNamespace(namespace, command),
+      env: { ...ownEnv(env), [runVariable]: run.name },
+      logFile: `${run.path}/${name}.log`,
+    })
+    children.push(child)
+    return child
+  }
+
+  const startNode = async (number: number, settings: Settings): Promise<Child> => {
+    const name = `node-${number}`
+    const home = await homes?.add(name)
+    const config = await settings.node(name, home?.ipv4 ?? '127.0.0.1')
+    return start('node', name, config, home?.namespace.path)
+  }
+
+  const startImages = async (): Promise<{ image: string; registry?: string }> => {
+    if (engine === 'simulated') return { image: 'docker.io/library/hello:latest' }
+    const registry = await startRegistry({}, { processes: registries, run })
+    await pushImage(await smallImage(), { registry: registry.url, repository: 'hello' })
+    return { image: `${registry.address}/hello:latest`, registry: registry.address }
+  }
+
+  return {
+    children: children as readonly Child[],
+    /** @throws {ChildEndedError} @throws the signal's reason. */
+    async start(signal: AbortSignal): Promise<DevNetwork> {
+      const images = startImages()
+      images.catch(() => {}) // awaited below, perhaps after another failure
+      if (engine === 'docker') homes = await createHomes({ run })
+      const host = homes?.hostIpv4 ?? '127.0.0.1'
+      const port = async (fixed: number): Promise<number> => (homes ? fixed : freePort(host))
+      const places = {
+        coordinator: { host, port: await port(homesPorts.coordinator) },
+        cache: { host, port: await port(homesPorts.cache) },
+      }
+      const settings = await writeSettings({ ...init, places })
+      if (homes) {
+        const tcpPorts = Object.values(places).map((place) => place.port)
+        await applyHostRules({ run, ...homes, tcpPorts }, { signal })
+      }
+      signal.throwIfAborted()
+      const coordinator = start('coordinator', 'coordinator', settings.coordinator)
+      const cache = start('cache', 'cache', settings.cache)
+      const peers = [cache]
+      for (let number = 1; number <= nodes; number++) peers.push(await startNode(number, settings))
+      onStep(`started ${children.map(({ name }) => name).join(', ')}`)
+
+      const facts = await readCoordinator(await coordinator.waitFor(readyLine, { signal }))
+      onStep(`the API answers at ${facts.baseUrl}`)
+      await Promise.all(
+        peers.map(async (peer) => {
+          await peer.waitFor(readyLine, { signal })
+          // Its hello brought capacity and keys, and was welcomed.
+          await peer.waitFor(logLine('connected to the coordinator'), { signal })
+          onStep(`${peer.name} is connected`)
+        }),
+      )
+      const { image, registry } = await images
+      return {
+        facts: { ...facts, nodes, image, ...(registry === undefined ? {} : { registry }) },
+        children,
+        vital: [coordinator, cache],
+      }
+    },
+    /** @param graceful false: no goodbyes, all ends at once. Always removes everything. */
+    async stop({ graceful }: { readonly graceful: boolean }): Promise<void> {
+      if (graceful) await stopInOrder(children)
+      else for (const child of children) child.kill('SIGKILL')
+      await registries.stopAll({ graceMs: graceful ? otherStopMs : 0 })
+      await Promise.all(children.map(({ exited }) => exited))
+      await sweepRun(run, { engines: engine === 'docker' })
+    },
+  }
+}
+
+/** Nodes while the coordinator still hears their goodbyes. */
+async function stopInOrder(children: readonly Child[]): Promise<void> {
+  const isNode = ({ name }: Child): boolean => name.startsWith('node-')
+  await Promise.all(children.filter(isNode).map((child) => child.stop(nodeStopMs)))
+  await Promise.all(children.filter((child) => !isNode(child)).map((it) => it.stop(otherStopMs)))
+}
+
+/** A setting in the environment of who starts us is meant for another network. */
+function ownEnv(env: DevInit['env']): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('POTLUCK_')))
+}
