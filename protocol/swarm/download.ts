@@ -135,6 +135,14 @@ export class BundleDownload implements RequesterListener {
     this.#dialMore(this.#with.clock.nowMs())
   }
 
+  /** A peer asks us for this bundle: it is there, and soon has some of it. */
+  heardOf(peer: PeerId): void {
+    const sender = this.#senders.get(peer)
+    // What it is avoided for stands: see the peer book.
+    if (sender) sender.retryAtMs = 0
+    this.addHints([{ peer, addresses: [] }])
+  }
+
   /** Peers that are joined now. */
   get joinedCount(): number {
     let count = 0

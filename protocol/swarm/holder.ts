@@ -93,7 +93,13 @@ export class HolderSession implements Requester {
   /** A bundle's descriptor has come: those who wait for it are told. */
   bundleReady(bundle: BundleId): void {
     const joined = this.#joined.get(bundle)
-    if (joined && !joined.bundle) this.#greet(bundle, joined)
+    // Another object: the store had dropped the bundle and has it again.
+    if (!joined || joined.bundle === this.#with.bundleOf(bundle)) return
+    try {
+      this.#greet(bundle, joined)
+    } catch (error) {
+      this.#end(error as Error)
+    }
   }
 
   sizeOf(job: UploadJob): number {

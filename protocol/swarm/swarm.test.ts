@@ -138,6 +138,23 @@ describe('swarm', function () {
     expect(home.misbehaviours).to.deep.equal([])
   })
 
+  it('joins a home at once that starts later, though it was turned away before', async () => {
+    const bundle = randomBundle(2 * MiB)
+    const seed = await street.home({ init: { limits: { uploadBytesPerS: 2 * MiB } } })
+    const early = await street.home({ with: { random: () => 0.999 } })
+    const later = await street.home()
+    await seed.fill(bundle)
+    const first = get(early, bundle, [later])
+    // Turned away at 0, 0.25, 0.75 and 1.75 s, it would not knock again for two more.
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    const second = get(later, bundle, [seed, early])
+    await second.done
+    expect(first.progress().bytesDone).to.be.above(0)
+    await first.done
+    expect(first.progress().fromPeer.get(later.address.peer)).to.be.above(bundle.travelBytes / 2)
+    expect(second.progress().fromPeer.get(seed.address.peer)).to.be.above(bundle.travelBytes / 2)
+  })
+
   it('takes over a chunk from a sender that holds it back', async () => {
     const bundle = randomBundle(MiB)
     let held = 0

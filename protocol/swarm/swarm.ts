@@ -141,7 +141,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     peerHolds: (peer, bundle, chunk) =>
       active.get(bundle)?.download.peerHolds(peer, chunk) ?? false,
     // Who wants a bundle soon has some of it.
-    onJoin: (peer, bundle) => active.get(bundle)?.download.addHints([{ peer, addresses: [] }]),
+    onJoin: (peer, bundle) => active.get(bundle)?.download.heardOf(peer),
     onSent: (peer, bytes) => stats.sent(peer, bytes),
     verifyTicket: components.verifyTicket,
     timeMs: components.timeMs,
