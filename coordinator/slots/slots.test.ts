@@ -1,0 +1,104 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import type { GroupId } from '../../protocol/ids.ts'
+import { SlotWorld } from './slots.model.ts'
+
+const groupId = (index: number): GroupId => `00000000-0000-4000-8000-00000000000${index}` as GroupId
+
+type Event = Readonly<{ kind: string; at: number; value: number; seconds: number }>
+
+function play(world: SlotWorld, { kind, at, value, seconds }: Event): void {
+  if (kind === 'kill') world.kill(at)
+  if (kind === 'revive') world.revive(at)
+  if (kind === 'cut') world.cut(at)
+  if (kind === 'heal') world.heal(at)
+  if (kind === 'goodbye') world.goodbye(at)
+  if (kind === 'fail') world.failContainer(at)
+  if (kind === 'crash') world.crashCoordinator()
+  if (kind === 'scale') world.setGroup(at % 3, { replicas: value })
+  if (kind === 'update') {
+    const old = world.groups.get(groupId(at % 3))
+    if (old) world.setGroup(at % 3, { version: old.version + 1 })
+  }
+  if (kind === 'delete' && world.groups.has(groupId(at % 3))) {
+    world.setGroup(at % 3, { replicas: 0, deleted: true })
+  }
+  if (kind === 'torn') {
+    // Killed in the middle of its effects.
+    world.step(value)
+    world.crashCoordinator()
+  }
+  for (let second = 0; second < seconds; second++) world.step()
+}
+
+const kinds = ['kill', 'revive', 'cut', 'heal', 'goodbye', 'fail', 'crash', 'scale', 'update']
+const event = fc.record({
+  kind: fc.constantFrom(...kinds, 'delete', 'torn'),
+  at: fc.nat(5),
+  value: fc.nat(4),
+  seconds: fc.nat(30),
+})
+
+function newWorld(): SlotWorld {
+  const world = new SlotWorld()
+  for (let index = 0; index < 6; index++) world.addNode(index, 2_000 + (index % 3) * 1_000)
+  for (let index = 0; index < 3; index++) world.setGroup(index, { replicas: 2 })
+  return world
+}
+
+describe('coordinator/slots', () => {
+  it('holds its promises over any history, and converges when faults stop', function () {
+    this.timeout(60_000)
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 25 }), (events) => {
+        const world = newWorld()
+        for (const item of events) {
+          play(world, item)
+          expect(world.problems).to.deep.equal([])
+        }
+        for (let index = 0; index < 6; index++) {
+          world.revive(index)
+          world.heal(index)
+        }
+        // A reconnect window, leases, the longest back-off, and rolling updates one by one.
+        for (let second = 0; second < 700; second++) world.step()
+        expect(world.problems).to.deep.equal([])
+        for (const [group, { replicas }] of world.groups) {
+          expect(world.running(group), `${group} running`).to.equal(replicas)
+          expect(world.containersOf(group), `${group} containers`).to.equal(replicas)
+        }
+        expect(world.plan().actions).to.deep.equal([])
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  it('replaces nothing over a restart of the coordinator', () => {
+    const world = newWorld()
+    for (let second = 0; second < 20; second++) world.step()
+    const before = [...world.slots.values()].map(({ placement }) => placement?.instance)
+    expect(before).to.have.length(6)
+    world.crashCoordinator()
+    for (let second = 0; second < 200; second++) world.step()
+    const after = [...world.slots.values()].map(({ placement }) => placement?.instance)
+    expect(after).to.deep.equal(before)
+    expect([...world.handedOut.values()].map((all) => all.length)).to.deep.equal([1, 1, 1, 1, 1, 1])
+  })
+
+  it('gives the slot back, container untouched, to a node that returns first', () => {
+    const world = new SlotWorld()
+    world.addNode(0, 1_000)
+    world.setGroup(1, { replicas: 1 })
+    for (let second = 0; second < 10; second++) world.step()
+    const [before] = [...world.slots.values()]
+    world.cut(0)
+    for (let second = 0; second < 30; second++) world.step() // lapsed; nobody else has room
+    expect([...world.slots.values()][0]?.placement).to.equal(undefined)
+    world.heal(0)
+    for (let second = 0; second < 10; second++) world.step()
+    const [after] = [...world.slots.values()]
+    expect(after?.placement?.instance).to.equal(before?.placement?.instance)
+    expect(after?.fence?.epoch).to.equal(2)
+    expect(world.running(groupId(1))).to.equal(1)
+  })
+})
