@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { EngineError } from '../errors.ts'
@@ -32,18 +32,20 @@ export async function removeEngine(paths: ManagedPaths): Promise<void> {
 }
 
 /** Shims outlive containerd by design, and leave their sockets when they are killed. */
-async function endShims({ containerdSocket }: ManagedPaths): Promise<void> {
+async function endShims({ containerdSocket, containerdState }: ManagedPaths): Promise<void> {
   const shims = await findProcesses('containerd-shim-runc-v2', containerdSocket)
   await endProcesses(shims, 0)
-  for (const { args } of shims) {
-    const id = args[args.indexOf('-id') + 1] ?? ''
-    const namespace = args[args.indexOf('-namespace') + 1] ?? ''
-    // containerd: runtime/v2/shim, SocketAddress.
-    const key = join(containerdSocket, namespace, id)
+  const tasks = join(containerdState, 'io.containerd.runtime.v2.task', dockerNamespace)
+  for (const id of await readdir(tasks).catch(() => [])) {
+    // Where a shim listens: containerd's runtime/v2/shim, SocketAddress.
+    const key = join(containerdSocket, dockerNamespace, id)
     const name = createHash('sha256').update(key).digest('hex')
     await rm(`/run/containerd/s/${name}`, { force: true })
   }
 }
+
+/** dockerd's namespace in containerd. */
+const dockerNamespace = 'moby'
 
 /** Docker leaves bridges standing when it stops; its database names them. */
 async function removeBridges({ dataRoot }: ManagedPaths): Promise<void> {

@@ -19,6 +19,8 @@ describe('an engine of the node’s own', function () {
   this.timeout(120_000)
   let folders: { dataDir: string; runDir: string }
   let rig: Rig | undefined
+  /** In a folder that all engines of the machine share. */
+  const shimSockets: string[] = []
   const { signal } = new AbortController()
   const options = { signal }
 
@@ -42,7 +44,12 @@ describe('an engine of the node’s own', function () {
     const exited = once(daemon, 'exit')
     daemon.kill('SIGKILL')
     await exited
-    const docker = new Docker({ socketPath: managedPaths(folders.dataDir, folders.runDir).socket })
+    const paths = managedPaths(folders.dataDir, folders.runDir)
+    const task = join(paths.containerdState, 'io.containerd.runtime.v2.task', 'moby', id)
+    const address = await readFile(join(task, 'address'), 'utf8')
+    shimSockets.push(address.replace('unix://', ''))
+    await access(shimSockets.at(-1) ?? '')
+    const docker = new Docker({ socketPath: paths.socket })
     return { id, pid: (await docker.getContainer(id).inspect()).State.Pid }
   }
 
@@ -67,6 +74,7 @@ describe('an engine of the node’s own', function () {
       folders.dataDir,
       folders.runDir,
       `${folders.runDir}.forwarding`,
+      ...shimSockets,
       ...['', ...hierarchies].map((name) => join('/sys/fs/cgroup', name, paths.cgroup)),
     ]
     const there = await Promise.all(
