@@ -38,10 +38,11 @@ export interface FakeCoordinator {
   readonly said: readonly Said[]
   /** Set how many keys each beat answer asks for. */
   keysWanted: number
-  /** The first message, said or to come within 10 s, that `matches`. */
+  /** The first message from number `from` on, said or to come within 10 s, that `matches`. */
   hears<T extends UpMessage['type']>(
     type: T,
     matches?: (message: Extract<UpMessage, { type: T }>) => boolean,
+    from?: number,
   ): Promise<Extract<UpMessage, { type: T }>>
   send(peer: PeerId, message: DownMessage): Promise<void>
   /** Seals to a key that the peer offered, which is used up. */
@@ -195,10 +196,10 @@ async function serve({ mesh, network, term, ...seeds }: Parts): Promise<FakeCoor
     certificate: network.certificate,
     orderKey: orders.publicKey,
     timeMs,
-    async hears(type, matches = () => true) {
+    async hears(type, matches = () => true, from = 0) {
       type Wanted = Extract<UpMessage, { type: typeof type }>
       const deadline = AbortSignal.timeout(10_000)
-      for (let at = 0; ; at += 1) {
+      for (let at = from; ; at += 1) {
         while (at >= said.length) await once(heard, 'message', { signal: deadline })
         const message = said[at]?.message
         if (message?.type === type && matches(message as Wanted)) return message as Wanted

@@ -3,7 +3,6 @@
  * coordinator's time, the mesh host and the control stream. Its owner adds a chunk store, a swarm
  * and its own work, and stops its own parts before this.
  */
-import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../clock.ts'
 import {
@@ -24,6 +23,7 @@ import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
 import { openPeerLists, type PeerLists } from './lists.ts'
 import { createOneTimeKeys, type OneTimeKeys } from './one-time-keys.ts'
+import { keysDirOf, removeEmptyRunDir } from './run-dir.ts'
 import { openPeerTerm } from './term.ts'
 import { createTicketVerifier } from './ticket-verifier.ts'
 
@@ -74,8 +74,10 @@ export interface Peer {
   readonly verifyTicket: VerifyTicket
   /** Opens the control stream, once. It is stopped with the peer, or before, after a goodbye. */
   connect(handlers: PeerControlHandlers): ControlLink
-  /** Stops stream and mesh. The store stays open. Twice is harmless. */
+  /** Stops stream and mesh. Store and one-time keys stay. Twice is harmless. */
   stop(): Promise<void>
+  /** After `stop`, where nothing sealed is to be opened again: erases all one-time keys. */
+  eraseKeys(): Promise<void>
 }
 
 const disconnectMs = 5_000
@@ -97,7 +99,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
-    { ring: createKeyRing({ dir: join(init.runDir, 'keys') }) },
+    { ring: createKeyRing({ dir: keysDirOf(init.runDir) }) },
   )
   const known = [
     ...network.coordinatorAddrs.map((address) => withPeer(address, term.keeper.coordinator)),
@@ -155,6 +157,10 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     stop() {
       stopped ??= stop()
       return stopped
+    },
+    async eraseKeys() {
+      await keys.erase()
+      await removeEmptyRunDir(init.runDir)
     },
   }
 }

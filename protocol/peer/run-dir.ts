@@ -2,8 +2,11 @@
  * Where one-time keys lie: on tmpfs where there is one for this user, because a private half that
  * reaches a disk may outlive what it opened.
  */
-import { join } from 'node:path'
+import { rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { PeerId } from '../ids.ts'
+
+const sharedRunDir = '/run/potluck'
 
 /**
  * `/run/potluck/<peer>` for root on Linux (a peer's own, since several may run on one machine),
@@ -15,5 +18,17 @@ export function defaultRunDir(
   user: { readonly platform: string; readonly uid: number | undefined },
 ): string {
   const hasRun = user.platform === 'linux' && user.uid === 0
-  return hasRun ? join('/run/potluck', peer) : join(dataDir, 'run')
+  return hasRun ? join(sharedRunDir, peer) : join(dataDir, 'run')
+}
+
+/** Where the keys lie below a run folder. */
+export function keysDirOf(runDir: string): string {
+  return join(runDir, 'keys')
+}
+
+/** Removes what {@link defaultRunDir} made, as far as it is empty: a stopped peer leaves nothing. */
+export async function removeEmptyRunDir(runDir: string): Promise<void> {
+  const parent = dirname(runDir)
+  const folders = [keysDirOf(runDir), runDir, ...(parent === sharedRunDir ? [parent] : [])]
+  for (const folder of folders) await rmdir(folder).catch(() => undefined)
 }

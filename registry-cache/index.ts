@@ -1,0 +1,202 @@
+/**
+ * The registry cache as a process: pulls an image once from its registry, seals it into chunks and
+ * serves them to those who hold a ticket. Everything is wired here and nowhere else. Start-up is
+ * recovery: what the disk holds is what is served, and what was asked before is asked again.
+ */
+import { once } from 'node:events'
+import { join } from 'node:path'
+import pLimit from 'p-limit'
+import { openBundleStore } from '../protocol/chunk-store/index.ts'
+import { systemClock } from '../protocol/clock.ts'
+import type { ControlLink } from '../protocol/control/index.ts'
+import { identityFromSeed, loadOrCreateSeed } from '../protocol/identity/index.ts'
+import type { BundleId } from '../protocol/ids.ts'
+import type { Logger } from '../protocol/log/index.ts'
+import { createAdvertFeed, type Region } from '../protocol/mesh/index.ts'
+import { type Network, readNetworkFile } from '../protocol/network/index.ts'
+import {
+  createMisbehaviourLog,
+  defaultRunDir,
+  openPeer,
+  type Peer,
+  softwareVersion,
+} from '../protocol/peer/index.ts'
+import { createLevelStore } from '../protocol/store/index.ts'
+import { createSwarm } from '../protocol/swarm/index.ts'
+import type { CacheConfig } from './config.ts'
+import { createIngester } from './ingest/index.ts'
+import { createRegistryClient, createSimulatedSource, type ImageSource } from './oci/index.ts'
+import { createRequests } from './requests/index.ts'
+
+export { type CacheConfig, configSchema } from './config.ts'
+
+export type CacheContext = Readonly<{
+  /** Aborted: stop cleanly. */
+  signal: AbortSignal
+  logger: Logger
+  onReady: (info: Readonly<Record<string, unknown>>) => void
+}>
+
+/** Keys for so many pulls at once; more come with the next beat. */
+const keysOffered = 64
+const provideMs = 20_000
+const providesMax = 4
+const flushMs = 1_000
+const beatSoonMs = 200
+
+/** Runs a cache until `signal`. @throws what kept it from starting. */
+export async function run(config: CacheConfig, context: CacheContext): Promise<void> {
+  const { signal, logger, onReady } = context
+  const owned = new AsyncDisposableStack()
+  try {
+    const network = await readNetworkFile(config.network)
+    const store = await createLevelStore({ path: join(config.dataDir, 'state') })
+    owned.defer(() => store.close())
+    const bundles = await openBundleStore(
+      { root: join(config.dataDir, 'bundles'), budgetBytes: config.storageBytes },
+      { logger },
+    )
+    owned.defer(() => bundles.close())
+    const source = createSource(config)
+    owned.defer(() => source.close())
+    const peer = await openCachePeer(config, { network, store, logger })
+    owned.defer(() => peer.eraseKeys())
+    owned.defer(() => peer.stop())
+    const misbehaviour = createMisbehaviourLog()
+    const swarm = createSwarm(
+      {},
+      {
+        ...{ mesh: peer.mesh, store: bundles, holders: peer.holders, logger },
+        ...{ verifyTicket: peer.verifyTicket, timeMs: peer.time.nowMs },
+        onMisbehaviour: misbehaviour.note,
+      },
+    )
+    await swarm.start()
+    owned.defer(() => swarm.stop())
+    const feed = createAdvertFeed(
+      { regions: config.regions as Region[], onAdvert: () => undefined },
+      { mesh: peer.mesh, logger },
+    )
+    owned.defer(() => feed.stop())
+    const ingester = createIngester(
+      { minProgressMs: config.minProgressMs },
+      { store: bundles, source, announce: swarm.announce, logger },
+    )
+    owned.defer(() => ingester.stop())
+    let control: ControlLink | undefined
+    // What is held changed: said once for many changes, and before the next beat is due.
+    let beating: NodeJS.Timeout | undefined
+    const beatSoon = (): void => {
+      beating ??= setTimeout(() => {
+        beating = undefined
+        control?.beatNow()
+      }, beatSoonMs)
+    }
+    owned.defer(() => clearTimeout(beating))
+    const requests = createRequests(
+      {},
+      {
+        ...{ source, ingester, ring: peer.keys.ring, logger },
+        send(message) {
+          if (message.type === 'ingested') beatSoon()
+          return control?.send(message) ?? false
+        },
+      },
+    )
+    owned.defer(() => requests.stop())
+    const provideOnce = createProvideOnce({ peer, logger, signal })
+    control = peer.connect({
+      facts: async () => ({
+        held: [],
+        bundles: bundleList(ingester.bundles()),
+        keysInUse: requests.keysInUse(),
+      }),
+      state: () => ({
+        instances: [],
+        bundles: bundleList(ingester.bundles()),
+        misbehaviour: misbehaviour.take(),
+      }),
+      onUp() {
+        requests.resend()
+        provideOnce(ingester.bundles())
+      },
+      onMessage(message) {
+        if (message.type === 'order' || message.type === 'revoke') {
+          logger.warn({ type: message.type }, 'a cache runs no containers: ignored')
+        } else if (message.type !== 'holders' && message.type !== 'refused') {
+          requests.take(message)
+          if (message.type === 'drop-bundle') beatSoon()
+        }
+      },
+    })
+    owned.defer(async () => {
+      control?.send({ type: 'goodbye', reason: 'the cache stops' })
+      await control?.stop({ flushMs })
+    })
+    onReady({ peer: peer.id, addresses: peer.mesh.getMultiaddrs().map(String) })
+    if (!signal.aborted) await once(signal, 'abort')
+  } finally {
+    await owned.disposeAsync()
+  }
+}
+
+/** As many as a message holds; the most recently used are the last. */
+function bundleList(bundles: readonly BundleId[]): BundleId[] {
+  return bundles.slice(-4_096)
+}
+
+function createSource({ source, allowAddresses, insecureRegistries }: CacheConfig): ImageSource {
+  if (source === 'simulated') return createSimulatedSource()
+  const setting = 'allow_addresses'
+  return createRegistryClient(
+    { allow: allowAddresses, setting, insecureRegistries },
+    { clock: systemClock },
+  )
+}
+
+type PeerParts = Readonly<{
+  network: Network
+  store: Parameters<typeof openPeer>[1]['store']
+  logger: Logger
+}>
+
+async function openCachePeer(config: CacheConfig, parts: PeerParts): Promise<Peer> {
+  const { dataDir } = config
+  const seed = await loadOrCreateSeed(join(dataDir, 'identity.key'))
+  const { peer } = await identityFromSeed(seed)
+  const user = { platform: process.platform, uid: process.getuid?.() }
+  const { listen, announce, mdns, privateAddresses, testbed } = config
+  return await openPeer(
+    {
+      role: 'cache',
+      version: softwareVersion(),
+      ...{ seed, network: parts.network, keysOffered },
+      ...{ listen, announce, mdns, privateAddresses, testbed },
+      regions: config.regions as Region[],
+      runDir: config.runDir ?? defaultRunDir({ peer, dataDir }, user),
+    },
+    { store: parts.store, clock: systemClock, random: Math.random, logger: parts.logger },
+  )
+}
+
+/** The DHT is told of what was here before this start, once the secret that keys it is known. */
+function createProvideOnce(
+  components: Readonly<{ peer: Peer; logger: Logger; signal: AbortSignal }>,
+): (bundles: readonly BundleId[]) => void {
+  const { peer, logger, signal } = components
+  const limit = pLimit(providesMax)
+  let done = false
+  return (bundles) => {
+    if (done) return
+    done = true
+    for (const bundle of bundles) {
+      const work = async (): Promise<void> => {
+        const deadline = AbortSignal.any([signal, AbortSignal.timeout(provideMs)])
+        if (!signal.aborted) await peer.holders.provide(bundle, { signal: deadline })
+      }
+      limit(work).catch((error: unknown) => {
+        if (!signal.aborted) logger.debug({ bundle, error }, 'the DHT was not told of a bundle')
+      })
+    }
+  }
+}
