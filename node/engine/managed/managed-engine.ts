@@ -35,7 +35,10 @@ import { ping, untilReady } from './readiness.ts'
 export type ManagedEngineInit = Readonly<{
   /** On a disk: layers, volumes, the programs' logs. The engine owns `docker/` in it. */
   dataDir: string
-  /** Where the engine mounts its tmpfs, short enough for sockets (`/run/potluck/…`). */
+  /**
+   * The daemon's folder below /run, short enough for sockets. The engine owns `engine/` in it, where
+   * it mounts a tmpfs; what lies beside it is left alone.
+   */
   runDir: string
   pool?: PoolInit
   /** Bound of the tmpfs: containers' configurations and logs (20 MB each at most). */

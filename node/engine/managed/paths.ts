@@ -30,8 +30,10 @@ export type ManagedPaths = Readonly<{
 /** A socket's path must fit into 108 bytes, and containerd appends `.ttrpc`. */
 const socketPathMax = 90
 
-export function managedPaths(dataDir: string, runDir: string): ManagedPaths {
-  assert(isAbsolute(dataDir) && isAbsolute(runDir), 'an engine needs absolute paths')
+/** `nodeRunDir` is the daemon's, with files of others; the engine mounts over a folder in it. */
+export function managedPaths(dataDir: string, nodeRunDir: string): ManagedPaths {
+  assert(isAbsolute(dataDir) && isAbsolute(nodeRunDir), 'an engine needs absolute paths')
+  const runDir = join(nodeRunDir, 'engine')
   const containerd = join(runDir, 'containerd')
   const dataRoot = join(dataDir, 'docker')
   const containerdSocket = join(containerd, 'sock')

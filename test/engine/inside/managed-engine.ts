@@ -73,7 +73,6 @@ describe('an engine of the node’s own', function () {
     const places = [
       folders.dataDir,
       folders.runDir,
-      `${folders.runDir}.forwarding`,
       ...shimSockets,
       ...['', ...hierarchies].map((name) => join('/sys/fs/cgroup', name, paths.cgroup)),
     ]

@@ -1,6 +1,6 @@
 /** A node's engine as its daemon wires it: a managed engine, a firewall, Docker's API over both. */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { testNode } from '../../../node/engine/engine.conformance.ts'
@@ -27,7 +27,7 @@ export async function createRig({ dataDir, runDir }: { dataDir: string; runDir: 
     {
       logger,
       iptables: createIptables(),
-      forwarding: createForwarding({ notePath: `${runDir}.forwarding` }),
+      forwarding: createForwarding({ notePath: join(runDir, 'forwarding') }),
     },
   )
   const { signal } = new AbortController()
@@ -51,6 +51,7 @@ export async function createRig({ dataDir, runDir }: { dataDir: string; runDir: 
       await managed.stop()
       await firewall.stop()
       await rm(dataDir, { recursive: true, force: true })
+      await rmdir(runDir)
     },
   }
 }
