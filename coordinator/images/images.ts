@@ -54,7 +54,7 @@ export type ImagesComponents = Readonly<{
 /** What is going on with one group's image; only what must outlive a crash is in `record`. */
 type Work = {
   record: GroupImage
-  /** The `desiredSinceMs` and version that `fault` is about: a start or a change tries again. */
+  /** What `fault` is about: a start, a new version or new credentials try again. */
   triedFor: string
   busy: boolean
   attempts: number
@@ -180,7 +180,9 @@ class ImageBook implements Images {
 
   #tendGroup(group: GroupRecord): void {
     const { id, version, container } = group
-    const triedFor = `${version} ${group.desiredSinceMs}`
+    // Sealed bytes differ with each sealing: new credentials are something new to try.
+    const given = Buffer.from(container.credentialsSealed?.subarray(0, 32) ?? []).toString('hex')
+    const triedFor = `${version} ${group.desiredSinceMs} ${given}`
     let work = this.#works.get(id)
     if (!work || (!work.busy && work.record.reference !== container.image)) {
       work = newWork({ group: id, version, reference: container.image })

@@ -14,6 +14,7 @@ import {
   type UpMessage,
   upCodec,
 } from '../../protocol/control/index.ts'
+import { PotluckError } from '../../protocol/errors.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { openChannel } from '../../protocol/wire/index.ts'
@@ -61,7 +62,7 @@ export async function serveSession(
   let unsent = 0
   const close = (error: Error): void => {
     if (signal.aborted) return
-    const isRefusal = error instanceof SessionRefusedError
+    const isRefusal = error instanceof PotluckError
     const fault = { code: isRefusal ? error.code : 'ENDED', message: error.message }
     const lastWord = isRefusal
       ? channel.write({ type: 'refused', fault }, { signal: AbortSignal.timeout(farewellMs) })
