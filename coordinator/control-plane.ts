@@ -16,6 +16,7 @@ import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists } from './orders/index.ts'
 import {
   createControlPlaneView,
+  createHolders,
   createOrderBuilder,
   createReconciler,
   createSettling,
@@ -116,9 +117,10 @@ export async function startControlPlane(
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
   })
-  const builder = createOrderBuilder({ signer, sessions, images, groups, wallMs })
+  const holders = createHolders({ book, sessions })
+  const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
-    ...{ book, settling, builder, signer, sessions, images, groups },
+    ...{ book, settling, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger },
   })
 

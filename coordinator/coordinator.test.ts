@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import type { SlotId } from '../protocol/ids.ts'
 import {
@@ -9,7 +11,7 @@ import {
   type TestCoordinator,
   type TestNetwork,
 } from './testing/coordinator.ts'
-import { FakeCache, FakeNode } from './testing/fake-peer.ts'
+import { FakeCache, FakeNode, fakeImage } from './testing/fake-peer.ts'
 
 describe('coordinator', () => {
   let net: TestNetwork
@@ -128,6 +130,77 @@ describe('coordinator', () => {
     await new Promise((resolve) => setTimeout(resolve, 2_500)) // two leases and more
     expect(nodes.map(({ taken }) => taken.length)).to.deep.equal([1, 1, 1])
     expect(cache.ingests).to.have.length(1)
+  })
+
+  it('tells nodes that fetch the same image of each other', async () => {
+    const [a, b] = [await node(), await node()]
+    for (const fake of [a, b]) fake.behaviour = 'downloading'
+    await deploy({ replicas: 2 })
+    const knows = (fake: FakeNode, other: FakeNode): boolean =>
+      fake.taken.some(({ hints }) => hints.some(({ peer }) => peer === other.peer)) ||
+      fake.received.some(
+        (message) =>
+          message.type === 'holders' && message.hints.some(({ peer }) => peer === other.peer),
+      )
+    await eventually('each knows the other', () => knows(a, b) && knows(b, a))
+  })
+
+  it('asks a cache that died in the middle of an ingest again, and forgets the password', async () => {
+    cache.resolve = (reference) => fakeImage(reference, false)
+    const stuck = Promise.withResolvers<void>()
+    cache.beforeIngested = () => stuck.promise
+    const fake = await node()
+    await deploy({
+      container: {
+        image: 'registry.example/acme/hello:1',
+        resources: { cpu: 1, memory: 1_024, storage_amount: 2 ** 30 },
+        registry_authentication: { basic: { username: 'acme', password: 'canary-hunter2' } },
+        environment_variables: { TOKEN: 'canary-env' },
+      },
+    })
+    await eventually('the ingest has begun', () => cache.ingests.length === 1)
+    await cache.crash()
+    cache.beforeIngested = async () => {}
+    await cache.start()
+    await running(1)
+    expect(cache.ingests).to.have.length(2)
+    expect(cache.resolves).to.have.length(1)
+    expect(cache.credentials.filter((text) => text.includes('canary-hunter2'))).to.have.length(3)
+    expect([...fake.holds.values()][0]?.secrets?.env).to.deep.equal({ TOKEN: 'canary-env' })
+    await coordinator.stop()
+    for (const name of await readdir(net.dataDir, { recursive: true })) {
+      const bytes = await readFile(join(net.dataDir, name)).catch(() => Buffer.alloc(0))
+      expect(bytes.includes('canary'), name).to.equal(false)
+    }
+    coordinator = await startCoordinator(net)
+  })
+
+  it('orders anew elsewhere what a node refuses, and after a failure', async () => {
+    const [a, b] = [await node(), await node()]
+    a.refuseWith = 'NO_SPACE'
+    b.behaviour = 'failed'
+    const id = await deploy()
+    const slot = `${id}/0` as SlotId
+    await eventually('both were tried', () => b.taken.length > 0, 15_000)
+    b.behaviour = 'running'
+    a.refuseWith = undefined
+    await running(1)
+    const newest = Math.max(...[a, b].flatMap(({ taken }) => taken.map(({ epoch }) => epoch)))
+    expect(newest).to.be.greaterThan(1)
+    const holder = [a, b].find(({ holds }) => holds.get(slot)?.allocation.epoch === newest)
+    expect(holder).to.not.equal(undefined)
+  })
+
+  it('goes on with a node whose daemon restarts within its lease', async () => {
+    const fake = await node(9)
+    await deploy()
+    const before = await running(1)
+    await fake.crash()
+    await fake.start()
+    await eventually('it is back', () => fake.link?.isUp)
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(await running(1)).to.deep.equal(before)
+    expect(fake.taken).to.have.length(1)
   })
 
   it('stops what is no longer wanted, and forgets a deleted group', async () => {

@@ -1,12 +1,13 @@
 /** From "this slot goes to that node" to a signed order and the placement that records it. */
 import { randomUUID } from 'node:crypto'
-import type { BundleId, InstanceId, PeerId } from '../../protocol/ids.ts'
-import { allocationCodec, type PeerHint } from '../../protocol/orders/index.ts'
+import type { InstanceId, PeerId } from '../../protocol/ids.ts'
+import { allocationCodec } from '../../protocol/orders/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner, SignedAllocation } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Leaving, nextFence, type Placement, type SlotRecord } from '../slots/index.ts'
+import type { Holders } from './holders.ts'
 
 export type BuiltOrder = Readonly<{ placement: Placement; signed: SignedAllocation }>
 
@@ -25,18 +26,16 @@ export interface OrderBuilder {
 
 export type OrderBuilderComponents = Readonly<{
   signer: OrderSigner
-  sessions: Pick<Sessions, 'takeKey' | 'nodes' | 'caches'>
+  sessions: Pick<Sessions, 'takeKey'>
+  holders: Pick<Holders, 'hintsFor'>
   images: Pick<Images, 'bundleOf' | 'bundle' | 'openBlobs'>
   groups: Pick<Groups, 'openEnv'>
   /** For display. */
   wallMs: () => number
 }>
 
-/** Holders told with an order; the DHT and later hints know more. */
-const hintsMax = 16
-
 export function createOrderBuilder(components: OrderBuilderComponents): OrderBuilder {
-  const { signer, sessions, images, groups, wallMs } = components
+  const { signer, sessions, holders, images, groups, wallMs } = components
 
   const placed = (
     spec: Pick<Placement, 'fence' | 'node' | 'instance' | 'version' | 'bundle' | 'resources'>,
@@ -48,19 +47,6 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       ...{ order, issuedMs, acceptUntilMs, state: 'ordered', stateSinceMs: wallMs() },
     }
     return { placement, signed }
-  }
-
-  /** Caches first: they have all of it. Then nodes, the ones that have it whole. */
-  const hintsFor = (bundle: BundleId, audience: PeerId): readonly PeerHint[] => {
-    const hints: PeerHint[] = []
-    for (const all of [sessions.caches, sessions.nodes]) {
-      for (const { node, connected, bundles, addrs } of all.values()) {
-        if (hints.length >= hintsMax) return hints
-        if (!connected || node === audience || !bundles.has(bundle)) continue
-        hints.push({ peer: node, addrs: [...addrs] })
-      }
-    }
-    return hints
   }
 
   return {
@@ -91,7 +77,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       const fence = nextFence(record, signer.term)
       const signed = signer.allocation({
         ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
-        hints: hintsFor(bundle, node),
+        hints: holders.hintsFor(bundle, node),
         restart: group.restartPolicy,
         ...extension,
       })
@@ -103,7 +89,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       const fence = nextFence(record, signer.term)
       const signed = signer.allocation({
         ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
-        ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: hintsFor(bundle, node) },
+        ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
       })
       return placed({ fence, node, instance, version, bundle, resources }, signed)
     },

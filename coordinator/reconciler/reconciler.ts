@@ -34,6 +34,7 @@ import {
   type SlotRecord,
   withPlacement,
 } from '../slots/index.ts'
+import type { Holders } from './holders.ts'
 import type { BuiltOrder, OrderBuilder } from './order-builder.ts'
 import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
@@ -55,6 +56,7 @@ export type ReconcilerComponents = Readonly<{
   book: SlotBook
   settling: Settling
   builder: OrderBuilder
+  holders: Pick<Holders, 'share'>
   signer: OrderSigner
   sessions: Pick<Sessions, 'nodes' | 'send'>
   images: Pick<Images, 'tend' | 'bundleOf'>
@@ -184,6 +186,7 @@ class Loop implements Reconciler {
       this.#unplaced = plan.unplaced
       if (!(await this.#apply(plan.actions))) break
     }
+    this.#parts.holders.share()
     this.#forgetSent()
   }
 
@@ -200,7 +203,7 @@ class Loop implements Reconciler {
     const changed = new Map<SlotId, SlotRecord>()
     const built: [SlotId, BuiltOrder][] = []
     const forgotten: GroupId[] = []
-    book.mark(actions.filter(changesRecord).map(({ slot }) => slot))
+    book.mark(actions.filter(changesEpoch).map(({ slot }) => slot))
     try {
       for (const action of actions) {
         if (action.do === 'forget') forgotten.push(action.group)
@@ -323,15 +326,19 @@ class Loop implements Reconciler {
   }
 }
 
-function changesRecord(
-  action: SlotAction,
-): action is Extract<SlotAction, { slot: SlotId; do: string }> {
-  return (
-    action.do !== 'redeliver' &&
-    action.do !== 'revoke' &&
-    action.do !== 'forget' &&
-    action.do !== 'observe'
-  )
+/** Whether the slot's newest epoch becomes another one: its lease must not grow meanwhile. */
+function changesEpoch(action: SlotAction): action is Extract<SlotAction, { slot: SlotId }> {
+  switch (action.do) {
+    case 'allocate':
+    case 'readopt':
+    case 'vacate':
+    case 'fail':
+    case 'finish':
+    case 'outrank':
+      return true
+    default:
+      return false
+  }
 }
 
 function bundlesIn(slots: Iterable<SlotRecord>): ReadonlySet<BundleId> {
