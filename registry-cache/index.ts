@@ -19,6 +19,8 @@ import {
   defaultRunDir,
   openPeer,
   type Peer,
+  prepareRunDir,
+  removeRunDir,
   softwareVersion,
 } from '../protocol/peer/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
@@ -60,7 +62,8 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
     const source = createSource(config)
     owned.defer(() => source.close())
     const peer = await openCachePeer(config, { network, store, logger })
-    owned.defer(() => peer.eraseKeys())
+    owned.defer(() => removeRunDir(peer.runDir))
+    owned.defer(() => peer.keys.erase())
     owned.defer(() => peer.stop())
     const misbehaviour = createMisbehaviourLog()
     const swarm = createSwarm(
@@ -166,6 +169,8 @@ async function openCachePeer(config: CacheConfig, parts: PeerParts): Promise<Pee
   const { peer } = await identityFromSeed(seed)
   const user = { platform: process.platform, uid: process.getuid?.() }
   const { listen, announce, mdns, privateAddresses, testbed } = config
+  const runDir = config.runDir ?? defaultRunDir({ peer, dataDir }, user)
+  await prepareRunDir(runDir, { user, logger: parts.logger })
   return await openPeer(
     {
       role: 'cache',
@@ -173,7 +178,7 @@ async function openCachePeer(config: CacheConfig, parts: PeerParts): Promise<Pee
       ...{ seed, network: parts.network, keysOffered },
       ...{ listen, announce, mdns, privateAddresses, testbed },
       regions: config.regions as Region[],
-      runDir: config.runDir ?? defaultRunDir({ peer, dataDir }, user),
+      runDir,
     },
     { store: parts.store, clock: systemClock, random: Math.random, logger: parts.logger },
   )
