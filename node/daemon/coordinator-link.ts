@@ -6,11 +6,10 @@ import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import type { ControlLink } from '../../protocol/control/index.ts'
 import type { BundleId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
-import type { Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
+import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
 import type { Swarm } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
-import type { MisbehaviourBox } from './misbehaviour-box.ts'
 
 type Parts = Readonly<{
   peer: Peer
@@ -18,7 +17,7 @@ type Parts = Readonly<{
   capacity: CapacityWatch
   chunks: BundleStore
   swarm: Swarm
-  misbehaviour: MisbehaviourBox
+  misbehaviour: MisbehaviourLog
   logger: Logger
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]

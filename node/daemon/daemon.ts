@@ -11,7 +11,14 @@ import { identityFromSeed, loadOrCreateSeed, machineIdOf } from '../../protocol/
 import type { Logger } from '../../protocol/log/index.ts'
 import type { Region } from '../../protocol/mesh/index.ts'
 import { readNetworkFile } from '../../protocol/network/index.ts'
-import { defaultRunDir, openPeer } from '../../protocol/peer/index.ts'
+import {
+  createMisbehaviourLog,
+  defaultRunDir,
+  openPeer,
+  prepareRunDir,
+  removeRunDir,
+  softwareVersion,
+} from '../../protocol/peer/index.ts'
 import { createLevelStore } from '../../protocol/store/index.ts'
 import { createSwarm } from '../../protocol/swarm/index.ts'
 import {
@@ -25,7 +32,6 @@ import { rememberedStopTimes } from '../guard/index.ts'
 import { createCapacityWatch } from './capacity-watch.ts'
 import { connectCoordinator, sayGoodbye } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
-import { createMisbehaviourBox } from './misbehaviour-box.ts'
 
 export type NodeContext = Readonly<{
   /** Aborted: stop cleanly. */
@@ -36,13 +42,13 @@ export type NodeContext = Readonly<{
 
 const tickMs = 1_000
 const ensureMs = 30_000
-const version = '0.1.0'
 
 /** Runs until `signal`. @throws what keeps it from starting; what ends it early. */
 export async function runNode(config: NodeConfig, context: NodeContext): Promise<void> {
   const { signal, logger } = context
   const clock = systemClock
   const random = Math.random
+  const version = softwareVersion()
   const user = { platform: process.platform, uid: process.getuid?.() }
   await using stack = new AsyncDisposableStack()
 
@@ -50,6 +56,8 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   const seed = await loadOrCreateSeed(join(config.dataDir, 'identity.key'))
   const { peer: node } = await identityFromSeed(seed)
   const runDir = config.runDir ?? defaultRunDir({ peer: node, dataDir: config.dataDir }, user)
+  await prepareRunDir(runDir, { user, logger })
+  stack.defer(() => (signal.aborted ? removeRunDir(runDir) : undefined))
 
   const store = await createLevelStore({ path: join(config.dataDir, 'state') })
   stack.defer(() => store.close())
@@ -82,7 +90,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   )
   stack.defer(() => peer.stop())
 
-  const misbehaviour = createMisbehaviourBox()
+  const misbehaviour = createMisbehaviourLog()
   const { uploadBytes, downloadBytes } = config.bandwidth
   const swarm = createSwarm(
     {
@@ -97,7 +105,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       verifyTicket: peer.verifyTicket,
       timeMs: peer.time.nowMs,
       holders: peer.holders,
-      onMisbehaviour: misbehaviour.add,
+      onMisbehaviour: misbehaviour.note,
       logger,
     },
   )

@@ -7,9 +7,10 @@ import type { Misbehaviour } from '../swarm/index.ts'
 
 /** As a beat allows. */
 const keptMax = 64
+const detailMax = 512
 
 export interface MisbehaviourLog {
-  /** For `createSwarm`'s `onMisbehaviour`. What names no bundle is no evidence, and is left out. */
+  /** For `createSwarm`'s `onMisbehaviour`. */
   note(what: Misbehaviour): void
   /** What was noted since it was last taken; for a beat. */
   take(): Reported[]
@@ -18,14 +19,9 @@ export interface MisbehaviourLog {
 export function createMisbehaviourLog(): MisbehaviourLog {
   let kept: Reported[] = []
   return {
-    note({ peer, bundle, kind, chunk, gotName }) {
-      if (bundle === undefined || kept.length >= keptMax) return
-      kept.push({
-        ...{ peer, bundle },
-        kind: kind === 'wrong-descriptor' ? 'malformed' : kind,
-        ...(chunk !== undefined && { chunk }),
-        ...(gotName !== undefined && { got: gotName }),
-      })
+    note(what) {
+      if (kept.length >= keptMax) return
+      kept.push({ ...what, ...(what.detail && { detail: what.detail.slice(0, detailMax) }) })
     },
     take() {
       const taken = kept

@@ -23,7 +23,7 @@ import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
 import { openPeerLists, type PeerLists } from './lists.ts'
 import { createOneTimeKeys, type OneTimeKeys } from './one-time-keys.ts'
-import { keysDirOf, removeEmptyRunDir } from './run-dir.ts'
+import { keysDirOf } from './run-dir.ts'
 import { openPeerTerm } from './term.ts'
 import { createTicketVerifier } from './ticket-verifier.ts'
 
@@ -62,6 +62,8 @@ export type PeerComponents = Readonly<{
 
 export interface Peer {
   readonly id: PeerId
+  /** Where its one-time keys lie. */
+  readonly runDir: string
   readonly identity: Identity
   readonly network: Network
   readonly keeper: TermKeeper
@@ -76,8 +78,6 @@ export interface Peer {
   connect(handlers: PeerControlHandlers): ControlLink
   /** Stops stream and mesh. Store and one-time keys stay. Twice is harmless. */
   stop(): Promise<void>
-  /** After `stop`, where nothing sealed is to be opened again: erases all one-time keys. */
-  eraseKeys(): Promise<void>
 }
 
 const disconnectMs = 5_000
@@ -130,6 +130,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   }
   return {
     id: identity.peer,
+    runDir: init.runDir,
     identity,
     network,
     keeper: term.keeper,
@@ -157,10 +158,6 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     stop() {
       stopped ??= stop()
       return stopped
-    },
-    async eraseKeys() {
-      await keys.erase()
-      await removeEmptyRunDir(init.runDir)
     },
   }
 }
