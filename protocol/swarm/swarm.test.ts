@@ -145,8 +145,8 @@ describe('swarm', function () {
     const later = await street.home()
     await seed.fill(bundle)
     const first = get(early, bundle, [later])
-    // Turned away at 0, 0.25, 0.75 and 1.75 s, it would not knock again for two more.
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    // Turned away at about 0, 0.5, 1.2 and 2.2 s, it would not knock again for two more.
+    await new Promise((resolve) => setTimeout(resolve, 2_600))
     const second = get(later, bundle, [seed, early])
     await until(() => second.progress().bytesDone > 0)
     const startMs = performance.now()
