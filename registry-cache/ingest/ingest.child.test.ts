@@ -62,8 +62,9 @@ describe('ingest, in a process of its own', function () {
     }
   })
 
-  it('takes little memory, however large the image', async () => {
+  it('takes little memory, however large the image', async function () {
     const sizeBytes = Number(process.env.POTLUCK_TEST_LAYER_BYTES ?? 128 << 20)
+    this.timeout(60_000 + sizeBytes / 2_000)
     registry = await startMadeUpRegistry([sizeBytes, sizeBytes, sizeBytes])
     const last = await runChild()
     if (!last || !('maxRssBytes' in last)) throw new Error('the child did not finish')

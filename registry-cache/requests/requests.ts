@@ -58,7 +58,6 @@ export function createRequests(init: RequestsInit, components: RequestsComponent
   const stopped = new AbortController()
   const { signal } = stopped
   const secrets = createSecretOpener({ ring: components.ring })
-  const resolves = createSharedResolves({ signal }, { source })
   const progressInit = init.progressEveryMs === undefined ? {} : { everyMs: init.progressEveryMs }
   const reports = createProgressReports(progressInit, { send })
   const limits = { resolve: pLimit(resolvesMax), ingest: pLimit(ingestsMax) }
@@ -79,7 +78,6 @@ export function createRequests(init: RequestsInit, components: RequestsComponent
     else logger.warn({ request: id, fault }, `${what} failed`)
     return fault
   }
-  /** The key is used at once, also by a request that has to wait: keys are replaced at a reconnect. */
   const inTurn = async <T>(limit: LimitFunction, work: () => Promise<T>): Promise<T> => {
     if (limit.pendingCount >= waitingMax) {
       throw new PotluckError(
@@ -89,11 +87,16 @@ export function createRequests(init: RequestsInit, components: RequestsComponent
     }
     return await limit(work)
   }
+  const resolves = createSharedResolves(
+    { signal },
+    { source, inTurn: (work) => inTurn(limits.resolve, work) },
+  )
+  // In both, the key is used before the turn is waited for: a reconnect replaces all keys.
   const resolve = async ({ id, reference, credentials: sealed }: Asked<'resolve'>) => {
     let credentials: Credentials | undefined
     try {
       credentials = await secrets.credentials(sealed)
-      const found = await inTurn(limits.resolve, () => resolves.resolve(reference, credentials))
+      const found = await resolves.resolve(reference, credentials)
       answer({ type: 'resolved', id, image: resolvedManifest(found) })
     } catch (error) {
       if (signal.aborted) return

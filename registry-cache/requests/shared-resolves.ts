@@ -9,10 +9,16 @@ export interface SharedResolves {
   resolve(reference: string, credentials: Credentials | undefined): Promise<ResolvedImage>
 }
 
+export type SharedResolvesComponents = Readonly<{
+  source: ImageSource
+  /** Bounds look-ups; who joins one takes no turn. */
+  inTurn: <T>(work: () => Promise<T>) => Promise<T>
+}>
+
 /** @param signal ends all look-ups */
 export function createSharedResolves(
   { signal }: { readonly signal: AbortSignal },
-  { source }: { readonly source: ImageSource },
+  { source, inTurn }: SharedResolvesComponents,
 ): SharedResolves {
   const underWay = new Map<string, Promise<ResolvedImage>>()
   return {
@@ -20,9 +26,9 @@ export function createSharedResolves(
       const asked = nameOf(reference, credentials)
       const known = underWay.get(asked)
       if (known) return known
-      const found = source
-        .resolve(reference, credentials, { signal })
-        .finally(() => underWay.delete(asked))
+      const found = inTurn(() => source.resolve(reference, credentials, { signal })).finally(() =>
+        underWay.delete(asked),
+      )
       underWay.set(asked, found)
       return found
     },
