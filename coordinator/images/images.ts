@@ -5,25 +5,15 @@
  * per image and scope (bundle.md, "One pull").
  */
 import { createHash } from 'node:crypto'
-import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import type { Fault, RegistryCredentials, ResolvedManifest } from '../../protocol/control/index.ts'
 import { describeError, errorCode } from '../../protocol/errors.ts'
-import type { BlobId, BundleId, Digest, GroupId } from '../../protocol/ids.ts'
-import type { Logger } from '../../protocol/log/index.ts'
+import type { BundleId, GroupId } from '../../protocol/ids.ts'
 import type { AllocationSecrets } from '../../protocol/orders/index.ts'
-import { collection, type Store } from '../../protocol/store/index.ts'
+import { type Collection, collection } from '../../protocol/store/index.ts'
 import type { GroupRecord, Groups, ImageView } from '../groups/index.ts'
-import type { Sessions } from '../sessions/index.ts'
-import type { BlobKeys } from './blob-keys.ts'
-import type { CacheDesk } from './cache-desk.ts'
-import { ImageFaultError, isFinalFault } from './errors.ts'
-import {
-  type BundleRecord,
-  BundleRecordSchema,
-  type GroupImage,
-  GroupImageSchema,
-  networkScope,
-} from './records.ts'
+import { type Bundles, type BundlesComponents, openBundles, type Progress } from './bundles.ts'
+import { isFinalFault } from './errors.ts'
+import { type BundleRecord, type GroupImage, GroupImageSchema, networkScope } from './records.ts'
 
 export interface Images {
   /** Looks after every group's image; cheap when there is nothing to do. */
@@ -38,18 +28,8 @@ export interface Images {
   stop(): Promise<void>
 }
 
-export type ImagesComponents = Readonly<{
-  store: Store
-  keys: BlobKeys
-  desk: CacheDesk
-  sessions: Pick<Sessions, 'caches' | 'nodes' | 'send'>
-  groups: Pick<Groups, 'openCredentials' | 'dropCredentials' | 'byId'>
-  /** Coordinator's time. */
-  nowMs: () => number
-  /** A group's image changed. */
-  onChange: () => void
-  logger: Logger
-}>
+export type ImagesComponents = BundlesComponents &
+  Readonly<{ groups: Pick<Groups, 'openCredentials' | 'dropCredentials' | 'byId'> }>
 
 /** What is going on with one group's image; only what must outlive a crash is in `record`. */
 type Work = {
@@ -65,53 +45,33 @@ type Work = {
   progress: Progress
 }
 
-type Progress = { bytesDone: number }
-
 const retryMinMs = 1_000
 const retryMaxMs = 60_000
 /** Groups that come within this of each other share one answer about a tag. */
 const resolvedForMs = 5_000
-/** A bundle that no record explains is dropped by its holders after this: no race with ingest. */
-const strangeMs = 10_000
 
 export async function openImages(components: ImagesComponents): Promise<Images> {
   const { store } = components
-  const bundleRecords = collection(store, 'bundles', BundleRecordSchema)
+  const bundles = await openBundles(components)
   const groupRecords = collection(store, 'group-images', GroupImageSchema)
-  const book = new ImageBook(components, bundleRecords, groupRecords)
-  for await (const [, record] of bundleRecords.entries()) book.loadBundle(record)
+  const book = new ImageBook(components, bundles, groupRecords)
   for await (const [, record] of groupRecords.entries()) book.loadGroup(record)
   return book
 }
 
-type Records<V> = ReturnType<typeof collection> & { put(key: string, value: V): Promise<void> }
-
 class ImageBook implements Images {
   readonly #parts: ImagesComponents
-  readonly #bundleRecords: Records<BundleRecord>
-  readonly #groupRecords: Records<GroupImage>
-  readonly #bundles = new Map<BundleId, BundleRecord>()
-  readonly #byImage = new Map<string, BundleRecord>()
+  readonly #bundles: Bundles
+  readonly #groupRecords: Collection<GroupImage>
   readonly #works = new Map<GroupId, Work>()
   readonly #resolving = new Map<string, Promise<ResolvedManifest>>()
-  readonly #ingesting = new Map<string, { done: Promise<BundleRecord>; progress: Progress }>()
-  readonly #strangers = new Map<string, number>()
   readonly #running = new Set<Promise<void>>()
   readonly #stopped = new AbortController()
 
-  constructor(
-    parts: ImagesComponents,
-    bundleRecords: Records<BundleRecord>,
-    groupRecords: Records<GroupImage>,
-  ) {
+  constructor(parts: ImagesComponents, bundles: Bundles, groupRecords: Collection<GroupImage>) {
     this.#parts = parts
-    this.#bundleRecords = bundleRecords
+    this.#bundles = bundles
     this.#groupRecords = groupRecords
-  }
-
-  loadBundle(record: BundleRecord): void {
-    this.#bundles.set(record.bundle, record)
-    this.#byImage.set(imageKey(record.scope, record.manifestDigest), record)
   }
 
   loadGroup(record: GroupImage): void {
@@ -131,7 +91,11 @@ class ImageBook implements Images {
       this.#works.delete(id)
       this.#track(this.#groupRecords.delete(id))
     }
-    this.#collect(inUse)
+    const needed = new Set(inUse)
+    for (const { record } of this.#works.values()) if (record.bundle) needed.add(record.bundle)
+    // What is being prepared may be about to need any of them.
+    const isIdle = !this.#works.values().some(({ busy }) => busy)
+    if (isIdle) this.#track(this.#bundles.collect(needed))
   }
 
   bundleOf({ id, version, container }: GroupRecord): BundleId | undefined {
@@ -145,11 +109,8 @@ class ImageBook implements Images {
     return this.#bundles.get(id)
   }
 
-  openBlobs({ scope, blobs }: BundleRecord): AllocationSecrets['blobs'] | undefined {
-    const opened = blobs.map((blob) => ({ ...blob, key: this.#parts.keys.open(scope, blob) }))
-    const isWhole = (blob: (typeof opened)[number]): blob is AllocationSecrets['blobs'][number] =>
-      blob.key !== undefined
-    return opened.every(isWhole) ? opened : undefined
+  openBlobs(record: BundleRecord): AllocationSecrets['blobs'] | undefined {
+    return this.#bundles.openBlobs(record)
   }
 
   view(group: GroupId): ImageView | undefined {
@@ -195,7 +156,7 @@ class ImageBook implements Images {
       work.record = { ...work.record, version }
       this.#track(this.#groupRecords.put(id, work.record))
     }
-    const isDone = work.record.bundle !== undefined && this.#isCached(work.record.bundle)
+    const isDone = work.record.bundle !== undefined && this.#bundles.isCached(work.record.bundle)
     if (isDone) {
       if (container.credentialsSealed) this.#track(this.#parts.groups.dropCredentials(group))
       return
@@ -211,12 +172,6 @@ class ImageBook implements Images {
     return this.#parts.sessions.caches.values().some(({ connected }) => connected)
   }
 
-  /** A cache that is away may come back with it; only one that is here can say that it lacks it. */
-  #isCached(bundle: BundleId): boolean {
-    const here = [...this.#parts.sessions.caches.values()].filter(({ connected }) => connected)
-    return here.length === 0 || here.some(({ bundles }) => bundles.has(bundle))
-  }
-
   async #prepare(group: GroupRecord, work: Work): Promise<void> {
     const { logger, groups, nowMs, onChange } = this.#parts
     const log = logger.child({ group: group.id, image: group.container.image })
@@ -230,7 +185,10 @@ class ImageBook implements Images {
       work.record = { ...work.record, version: group.version, resolved, scope }
       await this.#groupRecords.put(group.id, work.record)
       onChange()
-      const bundle = await this.#ingest(scope, resolved, credentials, work)
+      const signal = this.#stopped.signal
+      const under = this.#bundles.make(scope, resolved, credentials, signal)
+      work.progress = under.progress
+      const bundle = await under.done
       work.record = { ...work.record, bundle: bundle.bundle }
       await this.#groupRecords.put(group.id, work.record)
       Object.assign(work, untried())
@@ -272,143 +230,6 @@ class ImageBook implements Images {
     return resolving
   }
 
-  #ingest(
-    scope: string,
-    resolved: ResolvedManifest,
-    credentials: RegistryCredentials | undefined,
-    work: Work,
-  ): Promise<BundleRecord> {
-    const key = imageKey(scope, resolved.manifestDigest)
-    const known = this.#byImage.get(key)
-    if (known && this.#isCached(known.bundle)) return Promise.resolve(known)
-    let under = this.#ingesting.get(key)
-    if (!under) {
-      const progress: Progress = { bytesDone: 0 }
-      const done = this.#ingestOnce(scope, resolved, credentials, progress)
-      under = { done, progress }
-      this.#ingesting.set(key, under)
-      const forget = (): boolean => this.#ingesting.delete(key)
-      done.then(forget, forget)
-    }
-    work.progress = under.progress
-    return under.done
-  }
-
-  async #ingestOnce(
-    scope: string,
-    resolved: ResolvedManifest,
-    credentials: RegistryCredentials | undefined,
-    progress: Progress,
-  ): Promise<BundleRecord> {
-    const { keys, desk, logger, onChange } = this.#parts
-    const { repository, manifest, manifestDigest, mediaType } = resolved
-    const drawn = await keys.draw(scope, resolved.blobs)
-    const blobs = resolved.blobs.map((blob, index) => ({
-      ...blob,
-      key: drawn[index] as Uint8Array,
-    }))
-    try {
-      const made = await desk.ingest(
-        { repository, blobs, ...(credentials ? { credentials } : {}) },
-        {
-          affinity: imageKey(scope, manifestDigest),
-          signal: this.#stopped.signal,
-          onProgress(bytesDone) {
-            progress.bytesDone = bytesDone
-          },
-        },
-      )
-      const named = blobs.map(({ key, digest, sizeBytes }) =>
-        blobIdFor(key, digest, chunkSizeFor(sizeBytes)),
-      )
-      if (named.join() !== made.blobIds.join()) {
-        const message = 'the cache named other blobs than it was given'
-        throw new ImageFaultError({ code: 'CACHE_ANSWER_INVALID', message })
-      }
-      const record: BundleRecord = {
-        ...{ bundle: made.bundle, scope, repository, manifest, manifestDigest, mediaType },
-        blobs: resolved.blobs.map((blob, index) => ({
-          ...blob,
-          id: made.blobIds[index] as BlobId,
-        })),
-      }
-      await this.#bundleRecords.put(record.bundle, record)
-      this.loadBundle(record)
-      this.#noteHolder(made.cache, record.bundle)
-      const { registryBytes, cache } = made
-      logger.info({ bundle: made.bundle, cache, registryBytes }, 'a bundle was ingested')
-      return record
-    } catch (error) {
-      const wrong = error instanceof ImageFaultError ? error.wrongBlob : undefined
-      if (wrong !== undefined) {
-        const blob = resolved.blobs.filter(({ digest }) => digest === wrong)
-        await keys.drop(scope, blob, this.#digestsOf(scope))
-      }
-      throw error
-    } finally {
-      onChange()
-    }
-  }
-
-  /** Until its next beat says so too. */
-  #noteHolder(cache: Parameters<Sessions['get']>[0], bundle: BundleId): void {
-    const state = this.#parts.sessions.caches.get(cache)
-    if (state) state.bundles = new Set([...state.bundles, bundle])
-  }
-
-  #digestsOf(scope: string): Set<Digest> {
-    const digests = new Set<Digest>()
-    for (const record of this.#bundles.values()) {
-      if (record.scope === scope) for (const { digest } of record.blobs) digests.add(digest)
-    }
-    return digests
-  }
-
-  /** Forgets bundles that no group and no slot needs, and tells their holders. */
-  #collect(inUse: ReadonlySet<BundleId>): void {
-    const needed = new Set(inUse)
-    for (const { record } of this.#works.values()) if (record.bundle) needed.add(record.bundle)
-    const isIdle = this.#ingesting.size === 0 && !this.#works.values().some(({ busy }) => busy)
-    if (isIdle) {
-      for (const record of [...this.#bundles.values()]) {
-        if (needed.has(record.bundle)) continue
-        this.#bundles.delete(record.bundle)
-        this.#byImage.delete(imageKey(record.scope, record.manifestDigest))
-        this.#track(this.#forgetBundle(record))
-      }
-    }
-    this.#dropStrangers()
-  }
-
-  async #forgetBundle(record: BundleRecord): Promise<void> {
-    await this.#bundleRecords.delete(record.bundle)
-    await this.#parts.keys.drop(record.scope, record.blobs, this.#digestsOf(record.scope))
-    this.#parts.logger.info({ bundle: record.bundle }, 'a bundle is no longer needed')
-  }
-
-  #dropStrangers(): void {
-    const { sessions, nowMs } = this.#parts
-    if (this.#ingesting.size > 0) return
-    const seen = new Set<string>()
-    for (const all of [sessions.caches, sessions.nodes]) {
-      for (const { node, connected, bundles } of all.values()) {
-        if (!connected) continue
-        for (const bundle of bundles) {
-          if (this.#bundles.has(bundle)) continue
-          const name = `${node} ${bundle}`
-          seen.add(name)
-          const sinceMs = this.#strangers.get(name)
-          if (sinceMs === undefined) this.#strangers.set(name, nowMs())
-          else if (nowMs() - sinceMs > strangeMs) {
-            sessions.send(node, { type: 'drop-bundle', bundle })
-            this.#strangers.set(name, nowMs())
-          }
-        }
-      }
-    }
-    for (const name of this.#strangers.keys()) if (!seen.has(name)) this.#strangers.delete(name)
-  }
-
   #track(work: Promise<unknown>): void {
     const tracked = work
       .then(() => undefined)
@@ -428,8 +249,4 @@ function untried() {
 
 function newWork(record: GroupImage): Work {
   return { record, triedFor: '', busy: false, progress: { bytesDone: 0 }, ...untried() }
-}
-
-function imageKey(scope: string, manifestDigest: string): string {
-  return `${scope} ${manifestDigest}`
 }

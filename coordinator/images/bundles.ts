@@ -1,0 +1,237 @@
+/**
+ * Bundles that caches hold: made once however many groups wait for one, made again when the caches
+ * have lost it, and forgotten with the last who needs it. Bundles and keys are durable before
+ * anyone is told of them.
+ */
+import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
+import type { RegistryCredentials, ResolvedManifest } from '../../protocol/control/index.ts'
+import type { BlobId, BundleId, Digest, PeerId } from '../../protocol/ids.ts'
+import type { Logger } from '../../protocol/log/index.ts'
+import type { AllocationSecrets } from '../../protocol/orders/index.ts'
+import { type Collection, collection, type Store } from '../../protocol/store/index.ts'
+import type { Sessions } from '../sessions/index.ts'
+import type { BlobKeys } from './blob-keys.ts'
+import type { CacheDesk } from './cache-desk.ts'
+import { ImageFaultError } from './errors.ts'
+import { type BundleRecord, BundleRecordSchema } from './records.ts'
+
+export type Progress = { bytesDone: number }
+
+export interface Bundles {
+  get(id: BundleId): BundleRecord | undefined
+  /** Whether a cache has it, as far as caches that are here say. */
+  isCached(bundle: BundleId): boolean
+  /** The bundle of an image; joins what is under way. Rejects as `CacheDesk.ingest`. */
+  make(
+    scope: string,
+    resolved: ResolvedManifest,
+    credentials: RegistryCredentials | undefined,
+    signal: AbortSignal,
+  ): Readonly<{ done: Promise<BundleRecord>; progress: Progress }>
+  /** The blobs with their keys, for an allocation. @throws {SecretUnreadableError} */
+  openBlobs(record: BundleRecord): AllocationSecrets['blobs'] | undefined
+  /** Forgets bundles that are not `needed`, and tells holders what nobody needs. */
+  collect(needed: ReadonlySet<BundleId>): Promise<void>
+}
+
+export type BundlesComponents = Readonly<{
+  store: Store
+  keys: BlobKeys
+  desk: CacheDesk
+  sessions: Pick<Sessions, 'caches' | 'nodes' | 'send'>
+  /** Coordinator's time. */
+  nowMs: () => number
+  onChange: () => void
+  logger: Logger
+}>
+
+/** A bundle that no record explains is dropped by its holders after this: no race with ingest. */
+const strangeMs = 10_000
+
+export async function openBundles(components: BundlesComponents): Promise<Bundles> {
+  const records = collection(components.store, 'bundles', BundleRecordSchema)
+  const book = new BundleBook(components, records)
+  for await (const [, record] of records.entries()) book.load(record)
+  return book
+}
+
+type Making = Readonly<{
+  done: Promise<BundleRecord>
+  progress: Progress
+  scope: string
+  resolved: ResolvedManifest
+}>
+
+class BundleBook implements Bundles {
+  readonly #parts: BundlesComponents
+  readonly #records: Collection<BundleRecord>
+  readonly #bundles = new Map<BundleId, BundleRecord>()
+  readonly #byImage = new Map<string, BundleRecord>()
+  readonly #making = new Map<string, Making>()
+  readonly #strangers = new Map<string, number>()
+
+  constructor(parts: BundlesComponents, records: Collection<BundleRecord>) {
+    this.#parts = parts
+    this.#records = records
+  }
+
+  load(record: BundleRecord): void {
+    this.#bundles.set(record.bundle, record)
+    this.#byImage.set(imageKey(record.scope, record.manifestDigest), record)
+  }
+
+  get(id: BundleId): BundleRecord | undefined {
+    return this.#bundles.get(id)
+  }
+
+  /** A cache that is away may come back with it; only one that is here can say that it lacks it. */
+  isCached(bundle: BundleId): boolean {
+    const here = [...this.#parts.sessions.caches.values()].filter(({ connected }) => connected)
+    return here.length === 0 || here.some(({ bundles }) => bundles.has(bundle))
+  }
+
+  openBlobs({ scope, blobs }: BundleRecord): AllocationSecrets['blobs'] | undefined {
+    const opened = blobs.map((blob) => ({ ...blob, key: this.#parts.keys.open(scope, blob) }))
+    const isWhole = (blob: (typeof opened)[number]): blob is AllocationSecrets['blobs'][number] =>
+      blob.key !== undefined
+    return opened.every(isWhole) ? opened : undefined
+  }
+
+  make: Bundles['make'] = (scope, resolved, credentials, signal) => {
+    const key = imageKey(scope, resolved.manifestDigest)
+    const known = this.#byImage.get(key)
+    if (known && this.isCached(known.bundle)) {
+      return { done: Promise.resolve(known), progress: { bytesDone: 0 } }
+    }
+    let under = this.#making.get(key)
+    if (!under) {
+      const progress: Progress = { bytesDone: 0 }
+      const done = this.#ingest(scope, resolved, credentials, { progress, signal })
+      under = { done, progress, scope, resolved }
+      this.#making.set(key, under)
+      const forget = (): boolean => this.#making.delete(key)
+      done.then(forget, forget)
+    }
+    return under
+  }
+
+  async #ingest(
+    scope: string,
+    resolved: ResolvedManifest,
+    credentials: RegistryCredentials | undefined,
+    { progress, signal }: Readonly<{ progress: Progress; signal: AbortSignal }>,
+  ): Promise<BundleRecord> {
+    const { keys, desk, logger, onChange } = this.#parts
+    const { repository, manifest, manifestDigest, mediaType } = resolved
+    const drawn = await keys.draw(scope, resolved.blobs)
+    const blobs = resolved.blobs.map((blob, index) => ({
+      ...blob,
+      key: drawn[index] as Uint8Array,
+    }))
+    try {
+      const made = await desk.ingest(
+        { repository, blobs, ...(credentials ? { credentials } : {}) },
+        {
+          affinity: imageKey(scope, manifestDigest),
+          signal,
+          onProgress(bytesDone) {
+            progress.bytesDone = bytesDone
+          },
+        },
+      )
+      const named = blobs.map(({ key, digest, sizeBytes }) =>
+        blobIdFor(key, digest, chunkSizeFor(sizeBytes)),
+      )
+      if (named.join() !== made.blobIds.join()) {
+        const message = 'the cache named other blobs than it was given'
+        throw new ImageFaultError({ code: 'CACHE_ANSWER_INVALID', message })
+      }
+      const record: BundleRecord = {
+        ...{ bundle: made.bundle, scope, repository, manifest, manifestDigest, mediaType },
+        blobs: resolved.blobs.map((blob, index) => ({
+          ...blob,
+          id: made.blobIds[index] as BlobId,
+        })),
+      }
+      await this.#records.put(record.bundle, record)
+      this.load(record)
+      this.#noteHolder(made.cache, record.bundle)
+      const { registryBytes, cache } = made
+      logger.info({ bundle: made.bundle, cache, registryBytes }, 'a bundle was ingested')
+      return record
+    } catch (error) {
+      const wrong = error instanceof ImageFaultError ? error.wrongBlob : undefined
+      if (wrong !== undefined) {
+        const blob = resolved.blobs.filter(({ digest }) => digest === wrong)
+        await keys.drop(scope, blob, this.#digestsOf(scope, resolved))
+      }
+      throw error
+    } finally {
+      onChange()
+    }
+  }
+
+  /** Until its next beat says so too. */
+  #noteHolder(cache: PeerId, bundle: BundleId): void {
+    const state = this.#parts.sessions.caches.get(cache)
+    if (state) state.bundles = new Set([...state.bundles, bundle])
+  }
+
+  /** Of bundles that are there or being made: their keys must stay. */
+  #digestsOf(scope: string, but?: ResolvedManifest): Set<Digest> {
+    const digests = new Set<Digest>()
+    for (const record of this.#bundles.values()) {
+      if (record.scope === scope) for (const { digest } of record.blobs) digests.add(digest)
+    }
+    for (const { scope: own, resolved } of this.#making.values()) {
+      if (own !== scope || resolved === but) continue
+      for (const { digest } of resolved.blobs) digests.add(digest)
+    }
+    return digests
+  }
+
+  async collect(needed: ReadonlySet<BundleId>): Promise<void> {
+    if (this.#making.size > 0) return
+    const unneeded = this.#bundles.values().filter(({ bundle }) => !needed.has(bundle))
+    const forgotten = [...unneeded]
+    for (const { bundle, scope, manifestDigest } of forgotten) {
+      this.#bundles.delete(bundle)
+      this.#byImage.delete(imageKey(scope, manifestDigest))
+    }
+    this.#dropStrangers()
+    for (const record of forgotten) await this.#forgetBundle(record)
+  }
+
+  async #forgetBundle(record: BundleRecord): Promise<void> {
+    await this.#records.delete(record.bundle)
+    await this.#parts.keys.drop(record.scope, record.blobs, this.#digestsOf(record.scope))
+    this.#parts.logger.info({ bundle: record.bundle }, 'a bundle is no longer needed')
+  }
+
+  #dropStrangers(): void {
+    const { sessions, nowMs } = this.#parts
+    if (this.#making.size > 0) return
+    const seen = new Set<string>()
+    for (const all of [sessions.caches, sessions.nodes]) {
+      for (const { node, connected, bundles } of all.values()) {
+        if (!connected) continue
+        for (const bundle of bundles) {
+          if (this.#bundles.has(bundle)) continue
+          const name = `${node} ${bundle}`
+          seen.add(name)
+          const sinceMs = this.#strangers.get(name)
+          if (sinceMs === undefined) this.#strangers.set(name, nowMs())
+          else if (nowMs() - sinceMs > strangeMs) {
+            sessions.send(node, { type: 'drop-bundle', bundle })
+            this.#strangers.set(name, nowMs())
+          }
+        }
+      }
+    }
+    for (const name of this.#strangers.keys()) if (!seen.has(name)) this.#strangers.delete(name)
+  }
+}
+
+function imageKey(scope: string, manifestDigest: string): string {
+  return `${scope} ${manifestDigest}`
+}
