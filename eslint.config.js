@@ -45,8 +45,11 @@ export default [
           require: {
             FunctionDeclaration: true,
             ClassDeclaration: true,
-            ArrowFunctionExpression: true,
           },
+          // A function that is exported under a name; not the methods of an exported object.
+          contexts: [
+            'ExportNamedDeclaration > VariableDeclaration > VariableDeclarator > ArrowFunctionExpression',
+          ],
           checkConstructors: false,
           checkGetters: false,
         },

@@ -32,10 +32,14 @@ export class PotluckError extends Error {
 export function describeError(error: unknown): string {
   const parts: string[] = []
   for (let at: unknown = error; at !== undefined && parts.length < 8; ) {
-    parts.push(at instanceof Error ? at.message : String(at))
+    parts.push(at instanceof Error ? at.message : textOf(at))
     at = at instanceof Error ? at.cause : undefined
   }
   return parts.join(': ')
+}
+
+function textOf(thrown: unknown): string {
+  return typeof thrown === 'object' ? JSON.stringify(thrown) : String(thrown)
 }
 
 /** The code of a {@link PotluckError} or of a system error (`ENOENT`), else undefined. */

@@ -16,6 +16,7 @@ export interface BitmapFile {
 
 type Change = Readonly<{ bit: number; value: boolean; done: PromiseWithResolvers<void> }>
 
+/** The bits of one blob on disk; see the head of this file. */
 export function createBitmapFile(
   { path, bits }: { readonly path: string; readonly bits: Bitfield },
   { pool }: { readonly pool: FilePool },

@@ -24,6 +24,7 @@ export interface OwnedDraft extends BlobDraft {
   close(): void
 }
 
+/** A draft over `blob`, open until released, discarded or taken into a bundle. */
 export function createBlobDraft(
   { blob }: { readonly blob: BlobFile },
   { write, onClosed, removeBlob }: BlobDraftComponents,

@@ -38,6 +38,7 @@ export type BlobFileComponents = Readonly<{
 
 export type BlobListener = Readonly<{ held(index: number): void; lost(index: number): void }>
 
+/** One blob: its chunks in one file, its bits in another. */
 export class BlobFile {
   readonly id: BlobId
   readonly cut: BlobCut

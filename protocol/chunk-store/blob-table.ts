@@ -25,6 +25,7 @@ export type BlobTableComponents = Readonly<{
   change<T>(work: () => Promise<T>): Promise<T>
 }>
 
+/** All blobs and open drafts of a store, and which bundles list them. */
 export class BlobTable {
   readonly #blobs = new Map<BlobId, BlobFile>()
   readonly #drafts = new Map<BlobId, OwnedDraft>() // those that are open

@@ -26,6 +26,7 @@ export type BudgetComponents = Readonly<{
   evictOne(): Promise<boolean>
 }>
 
+/** Counts bytes against `budgetBytes`, evicting to make room. */
 export function createBudget(
   { budgetBytes }: { readonly budgetBytes: number },
   { evictableBytes, evictOne }: BudgetComponents,

@@ -24,6 +24,7 @@ export type StoreFiles = Readonly<{
 export const descriptorSuffix = '.descriptor'
 export const temporarySuffix = '.tmp'
 
+/** The paths of a store below `root`. */
 export function storeFiles(root: string): StoreFiles {
   const descriptorsFolder = join(root, 'descriptors')
   const blobsFolder = join(root, 'blobs')

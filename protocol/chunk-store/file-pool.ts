@@ -16,7 +16,7 @@ export interface FilePool {
 
 type Entry = { readonly opened: Promise<FileHandle>; users: number }
 
-/** @param openMax files open at once; more only while more are in use at the same moment. */
+/** Open files, the least recently used closed first. @param openMax files open at once; more only while more are in use at the same moment. */
 export function createFilePool({ openMax = 64 }: { readonly openMax?: number } = {}): FilePool {
   const entries = new Map<string, Entry>() // the least recently used first
 

@@ -38,6 +38,7 @@ export interface OwnedBundle extends StoredBundle {
 
 type Listener = (chunk: number) => void
 
+/** A bundle over its blobs: one numbering of chunks over all of them. */
 export function createStoredBundle(
   { id, descriptor, descriptorBytes, blobs }: StoredBundleInit,
   { write, touch }: StoredBundleComponents,

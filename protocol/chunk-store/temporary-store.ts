@@ -16,6 +16,7 @@ export type TemporaryStore = Readonly<{
   chunksFile(blob: BlobId): string
 }>
 
+/** A store in a folder of its own, for tests; `dispose` removes both. */
 export async function createTemporaryStore(): Promise<TemporaryStore> {
   const root = await mkdtemp(join(tmpdir(), 'potluck-store-'))
   const opened: BundleStore[] = []

@@ -65,7 +65,7 @@ function defaultOf({ schema, kind }: Setting): Given | undefined {
   const raw = schema.default
   if (raw === undefined) return undefined
   // Already in ms; the parser wants a unit.
-  const text = kind === 'duration' ? `${raw}ms` : raw
+  const text = kind === 'duration' ? `${Number(raw)}ms` : raw
   return { raw: text, source: 'default', folder: process.cwd() }
 }
 

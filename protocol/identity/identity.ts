@@ -63,7 +63,7 @@ export async function loadOrCreateSeed(path: string): Promise<Uint8Array> {
   return seed
 }
 
-/** @throws {KeyFileError} @throws ENOENT as the file system says it. */
+/** Reads a seed and closes its file to others. @throws {KeyFileError} @throws ENOENT as the file system says it. */
 export async function loadSeed(path: string): Promise<Uint8Array> {
   const text = (await readFile(path, 'latin1')).trim()
   if (!/^[0-9a-f]{64}$/.test(text)) {

@@ -23,6 +23,7 @@ const depthMax = 8
 const itemsMax = 64
 const charactersMax = 4096
 
+/** Whether a field of this name is never to be printed. */
 export function isSecretName(name: string): boolean {
   const plain = name.toLowerCase().replace(/[-_]/g, '')
   return secretNames.has(plain) || secretEnding.test(plain)
@@ -91,7 +92,7 @@ function safeObject(value: object, depth: number, parents: readonly object[]): u
   }
   // Peer ids, multiaddrs and URLs say best themselves what they are.
   if (value.toString !== Object.prototype.toString && typeof value.toString === 'function') {
-    return safeText(String(value))
+    return safeText(value.toString())
   }
   return safeEntries(Object.entries(value), depth, parents)
 }

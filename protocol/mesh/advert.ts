@@ -70,7 +70,7 @@ const codec = createCodec(
   { maxBytes: 32 * 1024 },
 )
 
-/** @throws {MessageTooLargeError} above 32 KiB. */
+/** An advert as it travels. @throws {MessageTooLargeError} above 32 KiB. */
 export function encodeAdvert(advert: CapacityAdvert): Uint8Array {
   return codec.encode({
     ...advert,
@@ -78,7 +78,7 @@ export function encodeAdvert(advert: CapacityAdvert): Uint8Array {
   })
 }
 
-/** @throws {MalformedMessageError} @throws {MessageTooLargeError} */
+/** An advert from what travelled. @throws {MalformedMessageError} @throws {MessageTooLargeError} */
 export function decodeAdvert(bytes: Uint8Array): CapacityAdvert {
   const { bundles, ...rest } = codec.decode(bytes)
   return {

@@ -31,7 +31,7 @@ export function createMeshStreet(): MeshStreet {
       return mesh
     },
     async stop() {
-      await Promise.all(hosts.splice(0).map((mesh) => mesh.stop()))
+      await Promise.all(hosts.splice(0).map(async (mesh) => mesh.stop()))
     },
   }
 }

@@ -61,7 +61,7 @@ export function judgeAllocation(
   return 'new'
 }
 
-/** @throws {OrderRefusedError} WRONG_AUDIENCE, STALE_EPOCH (a newer epoch of the slot is known). */
+/** Passes what ends an epoch here. @throws {OrderRefusedError} WRONG_AUDIENCE, STALE_EPOCH (a newer epoch of the slot is known). */
 export function judgeRevocation(
   order: Revocation,
   { self, memory }: { readonly self: PeerId; readonly memory: SlotMemory | undefined },
@@ -74,7 +74,7 @@ export function judgeRevocation(
   }
 }
 
-/** @throws {OrderRefusedError} WRONG_AUDIENCE, WRONG_BUNDLE, EXPIRED */
+/** Passes a ticket that opens this bundle to this peer now. @throws {OrderRefusedError} WRONG_AUDIENCE, WRONG_BUNDLE, EXPIRED */
 export function judgeTicket(
   ticket: Ticket,
   context: { readonly peer: PeerId; readonly bundle: BundleId; readonly nowMs: number },

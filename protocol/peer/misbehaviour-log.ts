@@ -16,6 +16,7 @@ export interface MisbehaviourLog {
   take(): Reported[]
 }
 
+/** An empty log. */
 export function createMisbehaviourLog(): MisbehaviourLog {
   let kept: Reported[] = []
   return {

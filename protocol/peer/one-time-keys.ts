@@ -32,6 +32,7 @@ export type OneTimeKeysInit = Readonly<{
   freshCount: number
 }>
 
+/** Keys of `ring`, offered under the identity's signature. Makes none by itself. */
 export function createOneTimeKeys(
   { identity, network, freshCount }: OneTimeKeysInit,
   { ring }: { readonly ring: KeyRing },

@@ -19,7 +19,7 @@ export interface PeerTerm {
   adopt(certificate: Signed): Promise<boolean>
 }
 
-/** @throws {StoreRecordError} what is remembered is damaged. @throws as `openTermCertificate` */
+/** Loads the newest certificate known here. @throws {StoreRecordError} what is remembered is damaged. @throws as `openTermCertificate` */
 export async function openPeerTerm(
   network: Network,
   { store }: { readonly store: Store },

@@ -74,7 +74,7 @@ export function isSignedBy(kind: SignedKind, signed: Signed, publicKey: Uint8Arr
   }
 }
 
-/** @throws {BadSignatureError} unless `signed` is of `kind` by `publicKey`. */
+/** Passes what is signed by `publicKey` only. @throws {BadSignatureError} unless `signed` is of `kind` by `publicKey`. */
 export function assertSignedBy(kind: SignedKind, signed: Signed, publicKey: Uint8Array): void {
   if (!isSignedBy(kind, signed, publicKey)) throw new BadSignatureError(kind)
 }

@@ -21,6 +21,7 @@ export interface ByteDatabase {
 
 export type ByteStoreInit = Readonly<{ queuedBytesMax?: number; writeBytesMax?: number }>
 
+/** A `Store` over anything that keeps bytes in order. */
 export function createByteStore(database: ByteDatabase, init: ByteStoreInit = {}): Store {
   const commits = createGroupCommit({ ...init, write: (batch) => database.write(batch) })
   let closing: Promise<void> | undefined

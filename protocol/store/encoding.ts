@@ -25,6 +25,7 @@ export function encodeKey(key: string): Uint8Array {
   return bytes
 }
 
+/** The text of a key's UTF-8 bytes. */
 export function decodeKey(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
 }
@@ -38,7 +39,7 @@ export function encodeValue(key: string, value: unknown): Uint8Array {
   }
 }
 
-/** @throws {StoreRecordError} not the CBOR that {@link encodeValue} writes. */
+/** The value of a record. @throws {StoreRecordError} not the CBOR that {@link encodeValue} writes. */
 export function decodeValue(key: string, bytes: Uint8Array): unknown {
   try {
     return decode(bytes, { strict: true, rejectDuplicateMapKeys: true })

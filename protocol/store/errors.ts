@@ -66,6 +66,7 @@ export class StoreFailedError extends PotluckError {
   }
 }
 
+/** Used after `close`. */
 export class StoreClosedError extends PotluckError {
   constructor() {
     super('STORE_CLOSED', 'store: it is closed')

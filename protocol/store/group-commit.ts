@@ -35,6 +35,7 @@ type Waiting = Readonly<{
 /** What an operation costs beside its bytes: objects, promise, log record. */
 const overheadBytes = 128
 
+/** One write at a time; the next takes all that was queued meanwhile. */
 export function createGroupCommit({
   write,
   queuedBytesMax = 64 * 2 ** 20,

@@ -3,6 +3,7 @@ import { type ByteStoreInit, createByteStore } from './byte-store.ts'
 import { isWithin } from './range.ts'
 import type { Store } from './store.ts'
 
+/** A `Store` in memory, for tests; it passes the same suite as the disk's. */
 export function createMemoryStore(init: ByteStoreInit = {}): Store {
   const values = new Map<string, Readonly<{ key: Uint8Array; value: Uint8Array }>>()
   /** Sorted by key; absent after a change, since most tests write much and list little. */

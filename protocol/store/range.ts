@@ -5,6 +5,7 @@ import type { StoreRange } from './store.ts'
 /** `start` ≤ key < `end`; absent: no bound. */
 export type ByteRange = Readonly<{ start?: Uint8Array; end?: Uint8Array }>
 
+/** The bounds of a range as bytes; the tightest of those given. */
 export function byteRange({ prefix, gt, gte, lt, lte }: StoreRange): ByteRange {
   const starts: Uint8Array[] = []
   const ends: Uint8Array[] = []

@@ -33,6 +33,7 @@ export type ChunkAskerComponents = Readonly<{
   stats: SwarmStats
 }>
 
+/** Asks senders for what the picker chose, as far as their credit goes. */
 export class ChunkAsker {
   readonly #with: ChunkAskerComponents
   /** Plaintext bytes of the bundle's biggest chunk. */

@@ -27,6 +27,7 @@ export interface Credit {
   allowedBytes(chunkBytes: number, nowMs: number): number
 }
 
+/** Credit of one sender, from its measured rate; see the head of this file. */
 export function createCredit(): Credit {
   const amounts = new Float64Array(slots)
   let slot = 0

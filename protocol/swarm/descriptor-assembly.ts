@@ -3,6 +3,7 @@ import { bundleIdOf, maxDescriptorBytes } from '../bundle/index.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import { ProtocolBreachError, WrongDescriptorError } from './errors.ts'
 
+/** A descriptor that arrives in pieces from one peer. */
 export class DescriptorAssembly {
   readonly peer: PeerId
   readonly #bundle: BundleId

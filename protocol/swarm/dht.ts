@@ -28,7 +28,7 @@ export function holderKey(secret: Uint8Array, bundle: BundleId): CID {
   return CID.createV1(rawCodec, createDigest(sha256Code, new Uint8Array(digest)))
 }
 
-/** @param secret the network's DHT secret, undefined until the coordinator has sent it. */
+/** Finds and names holders under keyed ids. @param secret the network's DHT secret, undefined until the coordinator has sent it. */
 export function createHolderIndex(
   components: Readonly<{ mesh: Mesh; secret: () => Uint8Array | undefined }>,
 ): HolderIndex {

@@ -62,6 +62,7 @@ export type DownloadProgress = Readonly<{
   fromPeer: ReadonlyMap<PeerId, number>
 }>
 
+/** One bundle on its way here; shared by all who want it. */
 export class BundleDownload implements RequesterListener {
   readonly bundle: BundleId
   /** May be replaced by that of a caller who came later. */

@@ -50,6 +50,7 @@ export type HolderComponents = Readonly<{
 
 type Joined = { bundle: StoredBundle | undefined; news: Set<number>; unsubscribe: () => void }
 
+/** The holder's end of one requester's stream. */
 export class HolderSession implements Requester {
   readonly peer: PeerId
   readonly #with: HolderComponents

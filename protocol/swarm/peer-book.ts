@@ -34,6 +34,7 @@ export interface PeerBook {
   note(peer: PeerId, bundle: BundleId, nowMs: number): void
 }
 
+/** A book with no entries, bounded in size. */
 export function createPeerBook(): PeerBook {
   type Page = { incidents: number; untilMs: number; bundles: Map<BundleId, number> }
   const pages = new LRUCache<PeerId, Page>({ max: peersMax })

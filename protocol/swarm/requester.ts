@@ -39,6 +39,7 @@ export interface RequesterListener {
 /** `due`: chunks that were asked for and have not come. */
 type Request = { readonly bundle: BundleId; readonly due: Set<number> }
 
+/** The requester's end of a stream to one holder. */
 export class RequesterSession {
   readonly peer: PeerId
   readonly #channel: Channel<Answer, Ask>

@@ -18,6 +18,7 @@ const stallFactor = 4
 /** After a stall a sender is left alone for a while, longer each time. */
 const stallRestMs = 5_000
 
+/** One holder as a download sees it: what it has, what was asked of it, how fast it is. */
 export class Sender {
   readonly peer: PeerId
   readonly addresses = new Set<string>()

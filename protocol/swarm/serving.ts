@@ -21,6 +21,7 @@ export interface Serving {
   bundleReady(bundle: BundleId): void
 }
 
+/** Serves what the store holds to those who show a ticket. */
 export function createServing(
   components: HolderComponents &
     Readonly<{

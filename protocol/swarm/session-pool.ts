@@ -18,6 +18,7 @@ export interface SessionPool {
   stop(): Promise<void>
 }
 
+/** One stream a holder, shared by all downloads. */
 export function createSessionPool(
   components: Readonly<{
     mesh: Mesh

@@ -7,6 +7,7 @@ const peersMax = 4096
 
 export type PeerTraffic = { uploadedBytes: number; downloadedBytes: number }
 
+/** Counters of bytes and faults, by peer. */
 export class SwarmStats {
   readonly #peers = new LRUCache<PeerId, PeerTraffic>({ max: peersMax })
   uploadedBytes = 0

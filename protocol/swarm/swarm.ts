@@ -101,6 +101,7 @@ const provideMs = 20_000
 
 type Shared = { readonly download: BundleDownload; callers: number }
 
+/** A swarm on `mesh` over `store`. Serves from `start()` on. */
 export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm {
   const { mesh, store, logger, holders } = components
   const clock = components.clock ?? transferClock

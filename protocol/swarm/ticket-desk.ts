@@ -18,6 +18,7 @@ export type VerifyTicket = (
 /** Bundles that one peer may have joined at once. */
 export const joinedBundlesMax = 256
 
+/** The tickets that one requester has shown on this connection. */
 export class TicketDesk {
   readonly #peer: PeerId
   readonly #verify: VerifyTicket

@@ -13,6 +13,7 @@ export interface TokenBucket {
 }
 
 /**
+ * A bucket that is full at first.
  * @param burstBytes what may have been saved up in silence; a chunk, so that a burst is one chunk.
  */
 export function createTokenBucket(burstBytes: number): TokenBucket {

@@ -27,6 +27,7 @@ export interface Requester {
 
 type Send = { readonly requester: Requester; readonly startMs: number; holdsSlot: boolean }
 
+/** Sends what was asked for, a few chunks at a time, fairly. */
 export class Uploader {
   readonly queue = new UploadQueue<Requester>()
   readonly #slots: number

@@ -8,7 +8,7 @@
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
 import { decode as decodeVarint, encodingLength } from 'uint8-varint'
-import type { Uint8ArrayList } from 'uint8arraylist'
+import { Uint8ArrayList } from 'uint8arraylist'
 import type { Codec } from './codec.ts'
 import { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
 
@@ -69,7 +69,7 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
     },
     write(message, { signal, body }) {
       const head = outbound.encode(message)
-      const frame = body && body.length > 0 ? Buffer.concat([head, body]) : head
+      const frame = body && body.length > 0 ? new Uint8ArrayList(head, body) : head
       const written = lastWrite.then(async () => {
         try {
           await frames.write(frame, { signal })
