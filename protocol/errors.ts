@@ -39,7 +39,7 @@ export function describeError(error: unknown): string {
 }
 
 function textOf(thrown: unknown): string {
-  return typeof thrown === 'object' ? JSON.stringify(thrown) : String(thrown)
+  return typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? typeof thrown)
 }
 
 /** The code of a {@link PotluckError} or of a system error (`ENOENT`), else undefined. */

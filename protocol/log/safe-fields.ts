@@ -92,7 +92,8 @@ function safeObject(value: object, depth: number, parents: readonly object[]): u
   }
   // Peer ids, multiaddrs and URLs say best themselves what they are.
   if (value.toString !== Object.prototype.toString && typeof value.toString === 'function') {
-    return safeText(value.toString())
+    const speaking: { toString(): string } = value
+    return safeText(speaking.toString())
   }
   return safeEntries(Object.entries(value), depth, parents)
 }
