@@ -2,12 +2,12 @@
  * Removes what is left of a run, working from what it finds: after a clean stop only files, after
  * `kill -9` processes, engines, mounts, namespaces and firewall rules too.
  */
-import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, readlink, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import { namespacesNamed } from '../../test/street/namespaces.ts'
+import { mountsUnder, namespacesNamed } from '../../test/street/namespaces.ts'
 import { runVariable } from '../../test/street/processes.ts'
 import { runCommand } from '../../test/street/run-command.ts'
 import { removeHostRules } from './host-rules.ts'
@@ -27,7 +27,16 @@ export async function sweepRun(run: Run, { engines }: SweepOptions): Promise<voi
     await endProcesses(async (pid) => (await environmentOf(pid)).includes(markOf(run)))
   }
   if (engines) await sweepEngines(run)
-  await rm(run.path, { recursive: true, force: true, maxRetries: 5 })
+  await unmountAll(run)
+  await rm(run.path, { recursive: true, force: true })
+}
+
+/** One-time keys lie on a tmpfs of each process's own, where it may mount one. */
+async function unmountAll(run: Run): Promise<void> {
+  if (process.platform !== 'linux') return
+  for (const point of (await mountsUnder(run.path)).toReversed()) {
+    await runCommand(['umount', '--lazy', point])
+  }
 }
 
 /** Names of dead runs that have namespaces, though their folders may be gone. */
@@ -66,7 +75,7 @@ async function sweepEngines(run: Run): Promise<void> {
 async function removeNetnsFolder(): Promise<void> {
   if ((await namespacesNamed('')).length > 0) return
   await runCommand(['umount', netnsFolder]).catch(() => {}) // another has just begun
-  await rm(netnsFolder, { recursive: false, force: true }).catch(() => {})
+  await rmdir(netnsFolder).catch(() => {})
 }
 
 function markOf(run: Run): string {
