@@ -86,15 +86,20 @@ export async function startControlPlane(
       ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
       householdOf: createHouseholds(network.householdPerAddress),
       desk: {
-        welcome: (_hello, observedAddr) => ({
-          type: 'welcome',
-          certificate: network.certificate,
-          roster: lists.roster,
-          bans: lists.bans,
-          timeMs: nowMs(),
-          dhtSecret: lists.dhtSecret,
-          observedAddr,
-        }),
+        welcome: (hello, observedAddr) => {
+          if (hello.term > term) {
+            logger.error({ told: hello.term, term }, 'a peer knows of a newer coordinator')
+          }
+          return {
+            type: 'welcome',
+            certificate: network.certificate,
+            roster: lists.roster,
+            bans: lists.bans,
+            timeMs: nowMs(),
+            dhtSecret: lists.dhtSecret,
+            observedAddr,
+          }
+        },
         renew: (peer, beat) => reconciler.renew(peer, beat),
         isCache: (peer) => lists.isCache(peer),
         banned: (peer) => lists.isBanned(peer),

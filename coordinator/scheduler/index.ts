@@ -5,7 +5,6 @@ export {
   chooseNode,
   describeChoice,
   type FilterReason,
-  filterReasons,
   householdsOf,
 } from './choose-node.ts'
 export { createUsage, type NodeUsage, type Usage } from './usage.ts'

@@ -1,7 +1,5 @@
 /** Sessions: the coordinator's end of every peer's control stream. */
-export { type SessionRefusal, SessionRefusedError } from './errors.ts'
 export { createHouseholds, type HouseholdOf } from './household.ts'
-export { createKeyPool, type KeyPool } from './key-pool.ts'
 export { PeerState } from './peer-state.ts'
 export type { Session, SessionNumbers } from './session.ts'
 export {

@@ -1,10 +1,9 @@
 /** Slots: what is persisted of them, how they stand, and the pure plan from desired to observed. */
 export { isFinal } from './leaving.ts'
-export { planSlots, resourcesOf, type SlotAction, type SlotsPlan } from './plan.ts'
+export { planSlots, type SlotAction, type SlotsPlan } from './plan.ts'
 export {
   type Leaving,
   type Placement,
-  PlacementSchema,
   type PlacementState,
   type SlotRecord,
   SlotRecordSchema,

@@ -262,7 +262,7 @@ function isVacant(draft: Draft, target: GroupTarget, record: SlotRecord): boolea
 }
 
 /** What a slot of `target` takes of a node, without its GPUs. */
-export function resourcesOf(target: GroupTarget) {
+function resourcesOf(target: GroupTarget) {
   const { milliCpus, memoryBytes, storageBytes, shmBytes } = target
   return { milliCpus, memoryBytes, storageBytes, shmBytes }
 }

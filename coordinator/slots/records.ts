@@ -44,11 +44,11 @@ const placementFields = {
 }
 
 /** The newest epoch of a slot, on its node. */
-export const PlacementSchema = Type.Object(placementFields)
+const PlacementSchema = Type.Object(placementFields)
 export type Placement = Readonly<Static<typeof PlacementSchema>>
 
 /** An older epoch that may still run somewhere. */
-export const LeavingSchema = Type.Object({
+const LeavingSchema = Type.Object({
   ...placementFields,
   /** 'lapsed': silent, and may get the slot back; 'revoked': must stop whatever happens. */
   why: Type.Union([Type.Literal('lapsed'), Type.Literal('revoked')]),
