@@ -26,7 +26,7 @@ import {
 import { createLevelStore } from '../protocol/store/index.ts'
 import { createSwarm } from '../protocol/swarm/index.ts'
 import type { CacheConfig } from './config.ts'
-import { createIngester } from './ingest/index.ts'
+import { createIngester, createYoungCollector } from './ingest/index.ts'
 import { createRegistryClient, createSimulatedSource, type ImageSource } from './oci/index.ts'
 import { createRequests } from './requests/index.ts'
 
@@ -83,7 +83,10 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
     owned.defer(() => feed.stop())
     const ingester = createIngester(
       { minProgressMs: config.minProgressMs },
-      { store: bundles, source, announce: swarm.announce, logger },
+      {
+        ...{ store: bundles, source, announce: swarm.announce, logger },
+        onStreamed: createYoungCollector(),
+      },
     )
     owned.defer(() => ingester.stop())
     let control: ControlLink | undefined

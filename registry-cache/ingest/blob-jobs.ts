@@ -43,6 +43,7 @@ export type BlobJobsComponents = Readonly<{
   source: ImageSource
   /** Bounds what is read at once over all images. */
   limit: LimitFunction
+  onStreamed: ((bytes: number) => void) | undefined
   logger: Logger
 }>
 
@@ -89,6 +90,7 @@ export function createBlobJobs(init: BlobJobsInit, components: BlobJobsComponent
         },
         onRead: (bytes) => {
           job.registryBytes += bytes
+          components.onStreamed?.(bytes)
         },
       })
       return await job.draft.finish()

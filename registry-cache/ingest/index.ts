@@ -14,3 +14,4 @@ export {
   type IngestRequest,
   type IngestResult,
 } from './ingester.ts'
+export { createYoungCollector } from './young-garbage.ts'

@@ -8,7 +8,7 @@ import { systemClock } from '../../protocol/clock.ts'
 import type { Digest } from '../../protocol/ids.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
 import { createRegistryClient } from '../oci/index.ts'
-import { createIngester } from './index.ts'
+import { createIngester, createYoungCollector } from './index.ts'
 
 export type ChildOrder = Readonly<{
   root: string
@@ -33,7 +33,10 @@ const source = createRegistryClient(
 )
 const ingester = createIngester(
   {},
-  { store, source, announce: () => undefined, logger: silentLogger },
+  {
+    ...{ store, source, announce: () => undefined, logger: silentLogger },
+    onStreamed: createYoungCollector(),
+  },
 )
 const { signal } = new AbortController()
 let timer: NodeJS.Timeout | undefined

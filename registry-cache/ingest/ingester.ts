@@ -71,6 +71,8 @@ export type IngesterComponents = Readonly<{
   source: ImageSource
   /** A bundle is here: tell the swarm and the DHT. */
   announce: (bundle: BundleId) => void
+  /** Told of every byte that streamed by; see `createYoungCollector`. */
+  onStreamed?: (bytes: number) => void
   logger: Logger
 }>
 
@@ -85,7 +87,7 @@ export function createIngester(init: IngesterInit, components: IngesterComponent
   const { store, source, announce, logger } = components
   const jobs = createBlobJobs(
     { minBytes: minProgressBytes, windowMs: minProgressMs },
-    { store, source, limit: pLimit(blobsMax), logger },
+    { store, source, limit: pLimit(blobsMax), logger, onStreamed: components.onStreamed },
   )
   const wanted = new Set<BundleId>()
   const announced = new Set<BundleId>()
