@@ -5,12 +5,9 @@
  */
 import { once } from 'node:events'
 import { join } from 'node:path'
-import pLimit from 'p-limit'
 import { openBundleStore } from '../protocol/chunk-store/index.ts'
 import { systemClock } from '../protocol/clock.ts'
-import type { ControlLink } from '../protocol/control/index.ts'
 import { identityFromSeed, loadOrCreateSeed } from '../protocol/identity/index.ts'
-import type { BundleId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import { createAdvertFeed, type Region } from '../protocol/mesh/index.ts'
 import { type Network, readNetworkFile } from '../protocol/network/index.ts'
@@ -28,7 +25,7 @@ import { createSwarm } from '../protocol/swarm/index.ts'
 import type { CacheConfig } from './config.ts'
 import { createIngester, createYoungCollector } from './ingest/index.ts'
 import { createRegistryClient, createSimulatedSource, type ImageSource } from './oci/index.ts'
-import { createRequests } from './requests/index.ts'
+import { startTalk } from './talk.ts'
 
 export { type CacheConfig, configSchema } from './config.ts'
 
@@ -41,10 +38,6 @@ export type CacheContext = Readonly<{
 
 /** Keys for so many pulls at once; more come with the next beat. */
 const keysOffered = 64
-const provideMs = 20_000
-const providesMax = 4
-const flushMs = 1_000
-const beatSoonMs = 200
 
 /** Runs a cache until `signal`. @throws what kept it from starting. */
 export async function run(config: CacheConfig, context: CacheContext): Promise<void> {
@@ -89,66 +82,13 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
       },
     )
     owned.defer(() => ingester.stop())
-    let control: ControlLink | undefined
-    // What is held changed: said once for many changes, and before the next beat is due.
-    let beating: NodeJS.Timeout | undefined
-    const beatSoon = (): void => {
-      beating ??= setTimeout(() => {
-        beating = undefined
-        control?.beatNow()
-      }, beatSoonMs)
-    }
-    owned.defer(() => clearTimeout(beating))
-    const requests = createRequests(
-      {},
-      {
-        ...{ source, ingester, ring: peer.keys.ring, logger },
-        send(message) {
-          if (message.type === 'ingested') beatSoon()
-          return control?.send(message) ?? false
-        },
-      },
-    )
-    owned.defer(() => requests.stop())
-    const provideOnce = createProvideOnce({ peer, logger, signal })
-    control = peer.connect({
-      facts: async () => ({
-        held: [],
-        bundles: bundleList(ingester.bundles()),
-        keysInUse: requests.keysInUse(),
-      }),
-      state: () => ({
-        instances: [],
-        bundles: bundleList(ingester.bundles()),
-        misbehaviour: misbehaviour.take(),
-      }),
-      onUp() {
-        requests.resend()
-        provideOnce(ingester.bundles())
-      },
-      onMessage(message) {
-        if (message.type === 'order' || message.type === 'revoke') {
-          logger.warn({ type: message.type }, 'a cache runs no containers: ignored')
-        } else if (message.type !== 'holders' && message.type !== 'refused') {
-          requests.take(message)
-          if (message.type === 'drop-bundle') beatSoon()
-        }
-      },
-    })
-    owned.defer(async () => {
-      control?.send({ type: 'goodbye', reason: 'the cache stops' })
-      await control?.stop({ flushMs })
-    })
+    const talk = startTalk({ source, ingester, peer, misbehaviour, logger, signal })
+    owned.defer(() => talk.stop())
     onReady({ peer: peer.id, addresses: peer.mesh.getMultiaddrs().map(String) })
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
     await owned.disposeAsync()
   }
-}
-
-/** As many as a message holds; the most recently used are the last. */
-function bundleList(bundles: readonly BundleId[]): BundleId[] {
-  return bundles.slice(-4_096)
 }
 
 function createSource({ source, allowAddresses, insecureRegistries }: CacheConfig): ImageSource {
@@ -185,26 +125,4 @@ async function openCachePeer(config: CacheConfig, parts: PeerParts): Promise<Pee
     },
     { store: parts.store, clock: systemClock, random: Math.random, logger: parts.logger },
   )
-}
-
-/** The DHT is told of what was here before this start, once the secret that keys it is known. */
-function createProvideOnce(
-  components: Readonly<{ peer: Peer; logger: Logger; signal: AbortSignal }>,
-): (bundles: readonly BundleId[]) => void {
-  const { peer, logger, signal } = components
-  const limit = pLimit(providesMax)
-  let done = false
-  return (bundles) => {
-    if (done) return
-    done = true
-    for (const bundle of bundles) {
-      const work = async (): Promise<void> => {
-        const deadline = AbortSignal.any([signal, AbortSignal.timeout(provideMs)])
-        if (!signal.aborted) await peer.holders.provide(bundle, { signal: deadline })
-      }
-      limit(work).catch((error: unknown) => {
-        if (!signal.aborted) logger.debug({ bundle, error }, 'the DHT was not told of a bundle')
-      })
-    }
-  }
 }

@@ -1,0 +1,116 @@
+/**
+ * The cache's side of the conversation with its coordinator: what it holds in each hello and beat,
+ * what it is asked, and the word that something changed.
+ */
+import pLimit from 'p-limit'
+import type { ControlLink } from '../protocol/control/index.ts'
+import type { BundleId } from '../protocol/ids.ts'
+import type { Logger } from '../protocol/log/index.ts'
+import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../protocol/peer/index.ts'
+import type { Ingester } from './ingest/index.ts'
+import type { ImageSource } from './oci/index.ts'
+import { createRequests, type Requests } from './requests/index.ts'
+
+export type TalkComponents = Readonly<{
+  source: ImageSource
+  ingester: Ingester
+  peer: Peer
+  misbehaviour: MisbehaviourLog
+  logger: Logger
+  signal: AbortSignal
+}>
+
+const provideMs = 20_000
+const providesMax = 4
+const flushMs = 1_000
+const beatSoonMs = 200
+/** As many as a hello or a beat holds. */
+const bundlesMax = 4_096
+
+/** Connects, and serves requests until `stop()`. */
+export function startTalk(components: TalkComponents): { stop(): Promise<void> } {
+  const { source, ingester, peer, logger } = components
+  let control: ControlLink | undefined
+  let beating: NodeJS.Timeout | undefined
+  /** What is held changed: said once for many changes, and before the next beat is due. */
+  const beatSoon = (): void => {
+    beating ??= setTimeout(() => {
+      beating = undefined
+      control?.beatNow()
+    }, beatSoonMs)
+  }
+  const requests = createRequests(
+    {},
+    {
+      ...{ source, ingester, ring: peer.keys.ring, logger },
+      send(message) {
+        if (message.type === 'ingested') beatSoon()
+        return control?.send(message) ?? false
+      },
+    },
+  )
+  control = peer.connect(handlersOf(components, requests, beatSoon))
+  const stop = async (): Promise<void> => {
+    clearTimeout(beating)
+    control?.send({ type: 'goodbye', reason: 'the cache stops' })
+    await control?.stop({ flushMs })
+    await requests.stop()
+    clearTimeout(beating)
+  }
+  let stopped: Promise<void> | undefined
+  return {
+    stop() {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+function handlersOf(
+  components: TalkComponents,
+  requests: Requests,
+  beatSoon: () => void,
+): PeerControlHandlers {
+  const { ingester, misbehaviour, logger } = components
+  const provideOnce = createProvideOnce(components)
+  // The most recently used are the last.
+  const bundles = (): BundleId[] => ingester.bundles().slice(-bundlesMax)
+  return {
+    facts: async () => ({ held: [], bundles: bundles(), keysInUse: requests.keysInUse() }),
+    state: () => ({ instances: [], bundles: bundles(), misbehaviour: misbehaviour.take() }),
+    onUp() {
+      requests.resend()
+      provideOnce(ingester.bundles())
+    },
+    onMessage(message) {
+      if (message.type === 'order' || message.type === 'revoke') {
+        logger.warn({ type: message.type }, 'a cache runs no containers: ignored')
+      } else if (message.type !== 'holders' && message.type !== 'refused') {
+        requests.take(message)
+        if (message.type === 'drop-bundle') beatSoon()
+      }
+    },
+  }
+}
+
+/** The DHT is told of what was here before this start, once the secret that keys it is known. */
+function createProvideOnce(
+  components: Pick<TalkComponents, 'peer' | 'logger' | 'signal'>,
+): (bundles: readonly BundleId[]) => void {
+  const { peer, logger, signal } = components
+  const limit = pLimit(providesMax)
+  let done = false
+  return (bundles) => {
+    if (done) return
+    done = true
+    for (const bundle of bundles) {
+      const work = async (): Promise<void> => {
+        const deadline = AbortSignal.any([signal, AbortSignal.timeout(provideMs)])
+        if (!signal.aborted) await peer.holders.provide(bundle, { signal: deadline })
+      }
+      limit(work).catch((error: unknown) => {
+        if (!signal.aborted) logger.debug({ bundle, error }, 'the DHT was not told of a bundle')
+      })
+    }
+  }
+}
