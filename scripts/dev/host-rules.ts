@@ -3,6 +3,7 @@
  * the cache and nothing else of the host; containers reach the internet through it and nothing of
  * its LAN. Every rule bears the run's name, so that the rules of a run that was killed are found.
  */
+import { writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { createForwarding, createIptables } from '../../node/firewall/index.ts'
@@ -25,9 +26,12 @@ type Wait = Readonly<{ signal: AbortSignal }>
 /** Applies the rules and switches forwarding on. @throws {FirewallError} */
 export async function applyHostRules(init: HostRulesInit, { signal }: Wait): Promise<void> {
   const { run } = init
+  const iptables = createIptables()
+  // The run that switched forwarding on may end before this one: then it is for this one to undo.
+  const isOfARun = closingRule.test(await iptables.save(4, 'filter', signal))
+  if (isOfARun) await writeFile(forwardingNote(run), 'switched on by another run\n')
   const forwarding = forwardingOf(run)
   const closeRest = await forwarding.isOurs()
-  const iptables = createIptables()
   await iptables.restore(4, filterScript(init, closeRest), signal)
   await iptables.restore(4, natScript(init), signal)
   await forwarding.enable()
@@ -45,8 +49,15 @@ export async function removeHostRules(run: Run, { signal }: Wait): Promise<void>
 }
 
 function forwardingOf(run: Run) {
-  return createForwarding({ notePath: join(run.path, 'forwarding') })
+  return createForwarding({ notePath: forwardingNote(run) })
 }
+
+function forwardingNote(run: Run): string {
+  return join(run.path, 'forwarding')
+}
+
+/** Stands where a run switched forwarding on; see `closeRest`. */
+const closingRule = /^-A FORWARD -m comment --comment potluck-dev-\d+-\d+ -j DROP$/m
 
 /** At most 28 characters; a pid has 7 at most. */
 function chainOf(run: Run): string {

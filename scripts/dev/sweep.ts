@@ -5,7 +5,7 @@
 import { readdir, readFile, readlink, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createManagedEngine } from '../../node/engine/index.ts'
+import { createManagedEngine } from '../../node/engine/managed/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
 import { mountsUnder, namespacesNamed } from '../../test/street/namespaces.ts'
 import { runVariable } from '../../test/street/processes.ts'

@@ -15,7 +15,7 @@ describe('potluck dev with simulated engines', function () {
     client = createClient(dev.ready)
   })
   after(async () => {
-    await dev.end('SIGKILL')
+    await dev.end('SIGTERM') // it has ended already, unless a test failed
     await untilNoProcess(dev.child.pid!, 40_000)
   })
 

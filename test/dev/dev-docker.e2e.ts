@@ -1,0 +1,113 @@
+/** `potluck dev` with real engines, each in a network namespace of its own, and a real registry. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import Docker from 'dockerode'
+import { missingForEngines } from '../../scripts/dev/engine-need.ts'
+import { pushImage, smallImage } from '../../scripts/image/index.ts'
+import { runCommand } from '../street/index.ts'
+import { type Client, createClient } from './client.ts'
+import { type Dev, startDev } from './dev-process.ts'
+import { hostNetwork, leftBehind, nothing, untilNoProcess } from './left-behind.ts'
+
+const missing = missingForEngines({
+  platform: process.platform,
+  uid: process.getuid?.(),
+  path: process.env.PATH ?? '',
+})
+const suite = missing === undefined ? describe : describe.skip
+const why = missing === undefined ? '' : ` (skipped: it needs ${missing})`
+
+suite(`potluck dev with real engines${why}`, function () {
+  this.timeout(180_000)
+  let hostBefore: Awaited<ReturnType<typeof hostNetwork>>
+  let dev: Dev
+  let client: Client
+
+  before(async () => {
+    hostBefore = await hostNetwork()
+    dev = await startDev()
+    client = createClient(dev.ready)
+  })
+  after(async () => {
+    await dev.end('SIGTERM') // it has ended already, unless a test failed
+    await untilNoProcess(dev.child.pid!, 60_000)
+  })
+
+  it('runs its image, on a node each', async () => {
+    await client.create('hello', dev.ready.image, 3)
+    const instances = await client.running('hello', 3)
+    expect(new Set(instances.map((it) => it.machine_id)).size).to.equal(3)
+    const containers = await Promise.all(
+      [1, 2, 3].map((number) => containersOf(dev, `node-${number}`)),
+    )
+    expect(containers.map((lines) => lines.length)).to.deep.equal([1, 1, 1])
+    await client.remove('hello')
+    await client.until(async () => (await client.get('hello').catch(() => 'gone')) === 'gone')
+  })
+
+  it('runs what was put into its registry', async () => {
+    const { registry, image } = dev.ready
+    await pushImage(await smallImage({ version: 2 }), {
+      registry: `http://${registry}`,
+      repository: 'acme/pushed',
+      tag: '2',
+    })
+    const copied = `${registry}/acme/copied:1`
+    await runCommand([
+      ...['skopeo', 'copy', '--src-tls-verify=false', '--dest-tls-verify=false'],
+      ...[`docker://${image}`, `docker://${copied}`],
+    ])
+    for (const [name, reference] of [
+      ['pushed', `${registry}/acme/pushed:2`],
+      ['copied', copied],
+    ] as const) {
+      await client.create(name, reference, 1)
+      await client.running(name, 1)
+    }
+  })
+
+  it('leaves nothing at SIGINT, with containers running', async () => {
+    expect(await dev.end('SIGINT')).to.equal(0)
+    expect(await leftBehind(dev.child.pid!)).to.deep.equal(nothing)
+    expect(await hostNetwork()).to.deep.equal(hostBefore)
+  })
+
+  it('undoes what it switched on, also beside another', async () => {
+    const one = await startDev('--nodes', '1')
+    const two = await startDev('--nodes', '1')
+    await one.end('SIGTERM')
+    const client = createClient(two.ready)
+    await client.create('hello', two.ready.image, 1)
+    await client.running('hello', 1)
+    await two.end('SIGTERM')
+    expect(await leftBehind(one.child.pid!)).to.deep.equal(nothing)
+    expect(await leftBehind(two.child.pid!)).to.deep.equal(nothing)
+    expect(await hostNetwork()).to.deep.equal(hostBefore)
+  })
+
+  it('is cleaned up after kill -9 by itself and by the next run', async () => {
+    const killed = await startDev('--nodes', '2')
+    const first = createClient(killed.ready)
+    await first.create('hello', killed.ready.image, 2)
+    await first.running('hello', 2)
+    // One node with it: its engine and its guard have nobody to stop them but the next run.
+    process.kill(killed.ready.processes['node-1']!, 'SIGKILL')
+    await killed.end('SIGKILL')
+    await sleep(500)
+    const next = await startDev('--nodes', '2')
+    expect(next.story()).to.contain('removing what potluck-dev-')
+    expect(await leftBehind(killed.child.pid!)).to.deep.equal(nothing)
+    const second = createClient(next.ready)
+    await second.create('hello', next.ready.image, 2)
+    await second.running('hello', 2)
+    await next.end('SIGTERM')
+    expect(await leftBehind(next.child.pid!)).to.deep.equal(nothing)
+    expect(await hostNetwork()).to.deep.equal(hostBefore)
+  })
+})
+
+/** Ids of the containers that a node's engine runs. */
+async function containersOf({ ready }: Dev, node: string): Promise<string[]> {
+  const socketPath = `${ready.folder}/${node}/run/engine/docker.sock`
+  return (await new Docker({ socketPath }).listContainers()).map(({ Id }) => Id)
+}
