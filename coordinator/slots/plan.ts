@@ -197,7 +197,9 @@ function returningOf(
   return newestFirst.find(({ node }) => {
     const state = input.nodes.get(node)?.held.get(slot)?.report.state
     if (state === undefined || taken.has(node)) return false
-    return !placement || progressOf(state) >= progressOf(placement.state)
+    if (!placement) return true
+    const replacement = progressOf(placement.state)
+    return replacement < progressOf('running') && progressOf(state) >= replacement
   })
 }
 

@@ -101,4 +101,25 @@ describe('coordinator/slots', () => {
     expect(after?.fence?.epoch).to.equal(2)
     expect(world.running(groupId(1))).to.equal(1)
   })
+
+  it('leaves the slot to a replacement that runs when the lost node returns', () => {
+    const world = new SlotWorld()
+    world.addNode(0, 1_000)
+    world.addNode(1, 1_000)
+    world.setGroup(1, { replicas: 1 })
+    for (let second = 0; second < 10; second++) world.step()
+    const [lost] = [...world.slots.values()]
+    const index = lost?.placement?.node === 'node-0' ? 0 : 1
+    world.cut(index)
+    for (let second = 0; second < 40; second++) world.step() // lapsed, replaced, not yet stopped
+    const [replaced] = [...world.slots.values()]
+    expect(replaced?.placement?.node).not.to.equal(lost?.placement?.node)
+    expect(replaced?.placement?.state).to.equal('running')
+    expect(world.containersOf(groupId(1))).to.equal(2)
+    world.heal(index)
+    for (let second = 0; second < 10; second++) world.step()
+    const [after] = [...world.slots.values()]
+    expect(after?.placement).to.deep.equal(replaced?.placement)
+    expect(world.containersOf(groupId(1))).to.equal(1)
+  })
 })
