@@ -140,6 +140,8 @@ function spawnChild(init: ChildInit, run: RunFolder): ChildProcess {
   const mortal = ['setpriv', '--pdeathsig', init.deathSignal ?? 'KILL', '--', ...init.command]
   const command = init.namespace ? insideNamespace(init.namespace, mortal) : mortal
   return spawn(command[0] ?? '', command.slice(1), {
+    // A group of its own: Ctrl-C reaches us alone, who then stop each once and in order.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...init.env, [runVariable]: run.name },
     ...(init.cwd ? { cwd: init.cwd } : {}),

@@ -1,0 +1,43 @@
+/** What the demo needs of this machine, so that it says so in one line instead of failing halfway. */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { PotluckError } from '../../protocol/errors.ts'
+
+/** Program → Debian package. */
+const programs = {
+  dockerd: 'docker.io',
+  containerd: 'containerd',
+  'docker-registry': 'docker-registry',
+  ip: 'iproute2',
+  iptables: 'iptables',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+  perl: 'perl-base',
+} as const
+
+export type Machine = Readonly<{ platform: string; uid: number | undefined; path: string }>
+
+/** @throws {PotluckError} DEMO_NOT_HERE names what is missing, and the package that brings it. */
+export function requireMachine({ platform, uid, path }: Machine): void {
+  const refuse = (what: string): never => {
+    throw new PotluckError('DEMO_NOT_HERE', `the demo needs ${what}`)
+  }
+  if (platform !== 'linux') refuse('Linux: its nodes run real engines')
+  if (uid !== 0) refuse('root: each node gets a network namespace and a Docker engine of its own')
+  const absent = Object.entries(programs).filter(([program]) => !isInPath(program, path))
+  if (absent.length === 0) return
+  const names = absent.map(([program]) => program).join(', ')
+  const packages = [...new Set(absent.map(([, name]) => name))].join(' ')
+  refuse(`${names} (Debian: apt-get install --no-install-recommends ${packages})`)
+}
+
+function isInPath(program: string, path: string): boolean {
+  return path.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
