@@ -1,0 +1,145 @@
+/**
+ * A network of real processes of which any may be killed and started again: the same binary, config
+ * files and folders as `potluck dev` has, without its rule that all ends when one does.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type CoordinatorFacts, readCoordinator } from '../../scripts/dev/coordinator-ready.ts'
+import { freePort } from '../../scripts/dev/free-port.ts'
+import { createHomes, type Homes } from '../../scripts/dev/homes.ts'
+import { applyHostRules } from '../../scripts/dev/host-rules.ts'
+import { createRun, type Run } from '../../scripts/dev/run.ts'
+import { type Settings, writeSettings } from '../../scripts/dev/settings.ts'
+import { sweepRun } from '../../scripts/dev/sweep.ts'
+import { createProcesses, runVariable } from '../street/processes.ts'
+import { type Registry, startRegistry } from '../street/registry.ts'
+import { insideNamespace } from '../street/run-command.ts'
+import { createMember, type Member } from './member.ts'
+
+export type ChaosInit = Readonly<{
+  engine: 'docker' | 'simulated'
+  nodes: number
+  /** How long a restarted coordinator waits for nodes that are away. */
+  reconnectWindow?: string
+  /** Of each node; slow enough to be killed while it downloads. */
+  downloadPerS?: string
+  /** How long the whole network may take to be ready. */
+  startMs?: number
+}>
+
+export interface ChaosNetwork {
+  readonly run: Run
+  readonly facts: CoordinatorFacts
+  readonly coordinator: Member
+  readonly cache: Member
+  readonly nodes: readonly Member[]
+  readonly all: readonly Member[]
+  /** With real engines only. */
+  readonly registry: Registry
+  /** Stops all and removes what they made. Twice is harmless. */
+  stop(): Promise<void>
+}
+
+const potluck = fileURLToPath(new URL('../../scripts/potluck.ts', import.meta.url))
+const tether = new URL('../../scripts/dev/tether.ts', import.meta.url).href
+const compileCache = fileURLToPath(new URL('../../.potluck/compile-cache', import.meta.url))
+/** On the host's address in the homes' network, where nobody else is. */
+const homesPorts = { coordinator: 4001, cache: 4002 }
+const nodeStopMs = 30_000
+const otherStopMs = 5_000
+
+/** Starts it, and resolves when every process is connected. What fails is cleaned up. */
+export async function startChaosNetwork(init: ChaosInit): Promise<ChaosNetwork> {
+  const { engine, nodes: count, startMs = 120_000 } = init
+  const run = await createRun(engine === 'docker' ? '/var/tmp' : '/tmp')
+  const registries = createProcesses({ run })
+  const all: Member[] = []
+  const stop = async (): Promise<void> => {
+    // A frozen process hears no SIGTERM.
+    for (const member of all) if (member.isUp) member.signal('SIGCONT')
+    const nodes = all.filter(({ role }) => role === 'node')
+    await Promise.all(nodes.map((member) => member.stop(nodeStopMs)))
+    await Promise.all(all.map((member) => member.stop(otherStopMs)))
+    await registries.stopAll({ graceMs: otherStopMs })
+    await sweepRun(run, { engines: engine === 'docker' })
+  }
+  try {
+    const homes = engine === 'docker' ? await createHomes({ run }) : undefined
+    const settings = await prepare(init, run, homes)
+    const registry = homes ? await startRegistry({}, { processes: registries, run }) : undefined
+    const member = (noun: Member['role'], name: string, config: string, namespace?: string) => {
+      const made = createMember({
+        ...{ name, role: noun, folder: run.path },
+        command: commandOf(noun, config, namespace),
+        env: { NODE_COMPILE_CACHE: compileCache, ...ownEnv(), [runVariable]: run.name },
+      })
+      all.push(made)
+      made.start()
+      return made
+    }
+    const coordinator = member('coordinator', 'coordinator', settings.coordinator)
+    const cache = member('cache', 'cache', settings.cache)
+    const nodes: Member[] = []
+    for (let number = 1; number <= count; number++) {
+      const name = `node-${number}`
+      const home = await homes?.add(name)
+      const config = await settings.node(name, home?.ipv4 ?? '127.0.0.1')
+      if (init.downloadPerS !== undefined) await limitDownload(config, init.downloadPerS)
+      nodes.push(member('node', name, config, home?.namespace.path))
+    }
+    const deadline = AbortSignal.timeout(startMs)
+    const facts = await readCoordinator(await coordinator.ready(deadline))
+    await Promise.all([cache, ...nodes].map((it) => it.ready(deadline)))
+    return {
+      ...{ run, facts, coordinator, cache, nodes, all, stop },
+      get registry() {
+        if (!registry) throw new Error('the simulated engine has no registry')
+        return registry
+      },
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function commandOf(noun: string, config: string, namespace?: string): readonly string[] {
+  const command = [
+    ...[process.execPath, '--import', tether, potluck, noun, 'run'],
+    ...['--config', config, '--json', '--log-level', 'debug'],
+  ]
+  return namespace === undefined ? command : insideNamespace(namespace, command)
+}
+
+async function prepare(init: ChaosInit, run: Run, homes?: Homes): Promise<Settings> {
+  const host = homes?.hostIpv4 ?? '127.0.0.1'
+  const port = async (fixed: number): Promise<number> => (homes ? fixed : await freePort(host))
+  const places = {
+    coordinator: { host, port: await port(homesPorts.coordinator) },
+    cache: { host, port: await port(homesPorts.cache) },
+  }
+  const { engine, reconnectWindow } = init
+  // A fixed port: a restarted coordinator must be found where it was.
+  const apiPort = await freePort('127.0.0.1')
+  const settings = await writeSettings({ run, engine, places, apiPort, rateLimit: 0 })
+  if (reconnectWindow !== undefined) {
+    const text = await readFile(settings.coordinator, 'utf8')
+    await writeFile(settings.coordinator, `reconnect_window = "${reconnectWindow}"\n${text}`)
+  }
+  if (homes) {
+    const tcpPorts = Object.values(places).map((place) => place.port)
+    await applyHostRules({ run, ...homes, tcpPorts }, { signal: AbortSignal.timeout(60_000) })
+  }
+  return settings
+}
+
+async function limitDownload(config: string, perS: string): Promise<void> {
+  await writeFile(config, `\n[bandwidth]\ndownload = "${perS}"\n`, { flag: 'a' })
+}
+
+/** A setting in the environment of who starts us is meant for another network. */
+function ownEnv(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('POTLUCK_')),
+  )
+}
