@@ -1,4 +1,3 @@
-import { loadModule } from './load-module.ts'
 import type { ProcessEntry } from './process-module.ts'
 
 export const coordinatorEntry: ProcessEntry = {
@@ -8,5 +7,5 @@ export const coordinatorEntry: ProcessEntry = {
     'potluck coordinator run --config /etc/potluck/coordinator.toml',
     'POTLUCK_COORDINATOR_LOG_LEVEL=debug potluck coordinator run --json',
   ],
-  load: () => loadModule('coordinator'),
+  load: () => import('../../coordinator/index.ts'),
 }

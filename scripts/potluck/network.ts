@@ -1,4 +1,5 @@
-/** `potluck network create`: the keys of a new network, each file where its holder needs it. */
+/** `potluck network create`: the keys of a new network, each file where its holder needs it, ready to run. */
+import { randomBytes } from 'node:crypto'
 import { access, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -7,13 +8,20 @@ import { PotluckError } from '../../protocol/errors.ts'
 import type { CliContext } from './cli-context.ts'
 import { UsageError } from './report-error.ts'
 
-/** Where `network create` puts what, below its `--dir`. The coordinator's data folder is `coordinator/`. */
+/**
+ * Where `network create` puts what, below its `--dir`: data folders of a coordinator and of a first
+ * cache with their keys, and settings that name one another.
+ */
 export const networkFiles = {
   network: 'network.json',
   rootKey: 'root.key',
   coordinatorData: 'coordinator',
   coordinatorIdentity: 'coordinator/identity.key',
   coordinatorOrderKey: 'coordinator/order.key',
+  coordinatorSettings: 'coordinator.toml',
+  cacheData: 'cache',
+  cacheIdentity: 'cache/identity.key',
+  cacheSettings: 'cache.toml',
 } as const
 
 type CreateOptions = Readonly<{
@@ -84,6 +92,11 @@ async function createFiles(options: CreateOptions, { stdout }: CliContext): Prom
   await writeSeed(at(networkFiles.coordinatorOrderKey), made.orderSeed)
   await writePublic(at(networkFiles.network), text)
   const { peer } = await identityFromSeed(made.coordinatorSeed)
+  const cacheSeed = new Uint8Array(randomBytes(32))
+  const cache = await identityFromSeed(cacheSeed)
+  await writeSeed(at(networkFiles.cacheIdentity), cacheSeed)
+  await writePublic(at(networkFiles.coordinatorSettings), coordinatorSettings(cache.peer))
+  await writePublic(at(networkFiles.cacheSettings), cacheSettings)
   const result = {
     network: made.network.network,
     name: made.network.name,
@@ -91,6 +104,9 @@ async function createFiles(options: CreateOptions, { stdout }: CliContext): Prom
     networkFile: at(networkFiles.network),
     rootKeyFile: at(networkFiles.rootKey),
     coordinatorDataDir: at(networkFiles.coordinatorData),
+    coordinatorSettingsFile: at(networkFiles.coordinatorSettings),
+    cache: cache.peer,
+    cacheSettingsFile: at(networkFiles.cacheSettings),
   }
   stdout(options.json ? `${JSON.stringify(result)}\n` : story(result))
 }
@@ -99,11 +115,33 @@ function story(result: Readonly<Record<string, string>>): string {
   return [
     `Network ${result.name} (${result.network})`,
     `  ${result.networkFile}: give it to every node and cache; it holds no secret`,
-    `  ${result.coordinatorDataDir}: the data folder of the coordinator ${result.coordinator}`,
+    `  ${result.coordinatorSettingsFile}: potluck coordinator run --config …  (${result.coordinator})`,
+    `  ${result.cacheSettingsFile}: potluck cache run --config …  (${result.cache})`,
     `  ${result.rootKeyFile}: keep it offline; who has it owns the network, without it no restore`,
     '',
   ].join('\n')
 }
+
+/** Paths in settings are relative to their file, so the folder may be moved. */
+function coordinatorSettings(cache: string): string {
+  return [
+    '# The coordinator: potluck coordinator run --config coordinator.toml',
+    '# All settings: potluck coordinator run --help',
+    `network = "${networkFiles.network}"`,
+    `data_dir = "${networkFiles.coordinatorData}"`,
+    '# Peers that pull images and hold their keys. Add those of further caches.',
+    `caches = ["${cache}"]`,
+    '',
+  ].join('\n')
+}
+
+const cacheSettings = [
+  '# A cache: potluck cache run --config cache.toml',
+  '# All settings: potluck cache run --help',
+  `network = "${networkFiles.network}"`,
+  `data_dir = "${networkFiles.cacheData}"`,
+  '',
+].join('\n')
 
 function checkOptions({ name, coordinatorAddress, householdPerAddress }: CreateOptions): void {
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) {

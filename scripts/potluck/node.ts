@@ -1,9 +1,8 @@
-import { loadModule } from './load-module.ts'
 import type { ProcessEntry } from './process-module.ts'
 
 export const nodeEntry: ProcessEntry = {
   name: 'node',
   summary: "a chef's machine: lends its resources and runs containers",
   examples: ['potluck node run --config ~/.config/potluck/node.toml'],
-  load: () => loadModule('node'),
+  load: () => import('../../node/index.ts'),
 }
