@@ -180,7 +180,7 @@ function dht({ role, privateAddresses }: MeshInit, testbed: boolean) {
 const gossipRpcBytesMax = 256 * 1024
 
 function pubsub({ regions = [] }: MeshInit, testbed: boolean) {
-  return gossipsub({
+  const make = gossipsub({
     heartbeatInterval: testbed ? 1_000 : 5_000,
     floodPublish: false,
     fallbackToFloodsub: false,
@@ -192,6 +192,22 @@ function pubsub({ regions = [] }: MeshInit, testbed: boolean) {
       topics: topicScores(regions),
     },
   })
+  return (components: Parameters<typeof make>[0]): GossipSub =>
+    withHeartbeatEnded(make(components) as GossipSub)
+}
+
+/** gossipsub 17.1 forgets its heartbeat's timer when it stops; a process would wait for it. */
+function withHeartbeatEnded(service: GossipSub): GossipSub {
+  const inside = service as unknown as {
+    status: { heartbeatTimeout?: NodeJS.Timeout }
+    stop(): Promise<void>
+  }
+  const stop = inside.stop.bind(service)
+  inside.stop = async () => {
+    clearTimeout(inside.status.heartbeatTimeout)
+    await stop()
+  }
+  return service
 }
 
 function dialLan(mesh: Mesh, logger: Logger): void {
