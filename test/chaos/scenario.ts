@@ -51,7 +51,7 @@ export async function runScenario(
   init: ScenarioInit,
   parts: ScenarioParts,
 ): Promise<readonly Convergence[]> {
-  const { random, tell } = init
+  const { random } = init
   const { network } = parts
   const story = createStory(init, parts)
   let kills = 0
@@ -207,7 +207,8 @@ function createStory(
           amissInApi(desired, look) ?? amissOnNodes(look, await heldByNodes(network.nodes))
         const nowMs = performance.now()
         if (amiss !== undefined) sinceMs = undefined
-        else if (nowMs - (sinceMs ??= nowMs) > steadyMs) break
+        else if (sinceMs === undefined) sinceMs = nowMs
+        else if (nowMs - sinceMs > steadyMs) break
         if (amiss !== undefined && nowMs > giveUpMs) {
           throw new NotConvergedError(`${what}: not so after ${deadlineMs} ms: ${amiss}`)
         }

@@ -83,7 +83,8 @@ export function createTenant(facts: CoordinatorFacts): Tenant {
       if (answer && answer.status < 500) {
         throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
       }
-      if (performance.now() > giveUpMs) throw new Error(`${method} ${path}: not taken, ${answer}`)
+      if (performance.now() > giveUpMs)
+        throw new Error(`${method} ${path}: not taken in ${writeMs} ms`)
       await sleep(pauseMs)
     }
   }
