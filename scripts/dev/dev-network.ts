@@ -12,6 +12,7 @@ import { readCoordinator } from './coordinator-ready.ts'
 import { freePort } from './free-port.ts'
 import { createHomes, type Homes } from './homes.ts'
 import { applyHostRules } from './host-rules.ts'
+import { compileCache } from './paths.ts'
 import type { Run } from './run.ts'
 import { type Settings, writeSettings } from './settings.ts'
 import { sweepRun } from './sweep.ts'
@@ -52,8 +53,6 @@ const homesPorts = { coordinator: 4001, cache: 4002 }
 const nodeStopMs = 25_000
 const otherStopMs = 5_000
 const potluck = fileURLToPath(new URL('../potluck.ts', import.meta.url))
-/** Compiled code outlives a run, in the clone's own folder: the next start takes a third less. */
-const compileCache = fileURLToPath(new URL('../../.potluck/compile-cache', import.meta.url))
 const tether = new URL('./tether.ts', import.meta.url).href
 
 /** Owns what it starts: `stop()` is to be called also after a start that failed. */

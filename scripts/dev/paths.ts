@@ -1,5 +1,6 @@
 /** Where the processes of a run keep what; the sweep finds an engine by the same rule. */
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Run } from './run.ts'
 
 /** Data on the disk, and the folder over which a node's engine mounts its tmpfs. */
@@ -10,3 +11,6 @@ export function engineFolders(run: Run, node: string) {
 export function isNodeFolder(name: string): boolean {
   return /^node-\d+$/.test(name)
 }
+
+/** Compiled code outlives a run, in the clone's own folder: the next start takes a third less. */
+export const compileCache = fileURLToPath(new URL('../../.potluck/compile-cache', import.meta.url))

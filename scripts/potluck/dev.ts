@@ -1,5 +1,7 @@
 /** `potluck dev`: a whole network on this machine, for trying and for writing clients. */
+import { enableCompileCache } from 'node:module'
 import { Command, Option } from 'commander'
+import { compileCache } from '../dev/paths.ts'
 import type { CliContext } from './cli-context.ts'
 import { UsageError } from './report-error.ts'
 
@@ -48,6 +50,7 @@ export function devCommand(context: CliContext): Command {
       rateLimit: wholeNumber('--rate-limit', rateLimit, 0, 1_000_000),
       json,
     }
+    enableCompileCache(compileCache)
     const { runDev } = await import('../dev/index.ts')
     context.exitCode = await runDev(options, context)
   })
