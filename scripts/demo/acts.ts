@@ -9,11 +9,12 @@ import type { Image } from '../image/index.ts'
 import { type ContainerSight, createEngineView, type EngineView } from './engine-view.ts'
 import { showBlobs, showInstances } from './evidence.ts'
 import type { DemoNetwork, DemoNode } from './network.ts'
-import { nameOf, progressRows } from './progress.ts'
+import { instanceRows, nameOf, progressRows } from './progress.ts'
 import type { Record } from './record.ts'
 import type { Screen } from './screen.ts'
 import { filesWithSecrets } from './secret-search.ts'
 import type { DemoInstance, Tenant } from './tenant.ts'
+import { shorten } from './text.ts'
 import { waitUntil, watchGroup } from './watch.ts'
 
 export type Stage = Readonly<{
@@ -28,6 +29,8 @@ export type Stage = Readonly<{
 
 const groupName = 'demo'
 const replicas = 3
+/** Characters of a container's line that are shown. */
+const outputWidth = 100
 const canaryName = 'DEMO_SECRET'
 /** Seconds on a quiet machine; several of these run at once on a busy one. */
 const deadlines = { runningMs: 300_000, replacedMs: 240_000, outputMs: 30_000, goneMs: 120_000 }
@@ -114,7 +117,7 @@ async function showOutput(stage: Stage, instance: DemoInstance, canary: string):
       return line !== undefined
     },
   )
-  screen.line(`  ${name}  ${line}`)
+  screen.line(`  ${name}  ${shorten(line ?? '', outputWidth)}`)
   record.check('output', container.state === 'running', `${name} ${container.state}`)
   const environment = await view.environment(container.id)
   record.check('environment', environment.includes(`${canaryName}=${canary}`), canaryName)
@@ -155,7 +158,7 @@ async function loseNode(stage: Stage, before: readonly DemoInstance[]): Promise<
     {
       ...{ group: groupName, what: `slot ${slot} runs elsewhere`, signal },
       deadlineMs: deadlines.replacedMs,
-      onLook: (look) => screen.rows(progressRows(look, network.nodes)),
+      onLook: (look) => screen.rows(instanceRows(look, network.nodes)),
     },
     (look) => look.instances.some(isReplacement),
   )
@@ -193,12 +196,14 @@ async function bringBack(
 ): Promise<void> {
   const view = createEngineView(node.engineSocket)
   const [old] = await view.containers()
-  screen.line(`starting ${node.name} again; its old container is ${old?.state ?? 'gone'}`)
+  const state = old ? `${old.state}, which its guard would end` : 'gone'
+  screen.line(`starting ${node.name} again; its old container is ${state}`)
   await network.restartNode(node)
   const { goneMs: deadlineMs } = deadlines
   const what = `${node.name}: its old container is removed`
   await waitUntil(what, { deadlineMs, signal }, async () => (await view.containers()).length === 0)
   record.check('noneTooMany', true, `none is left in the engine of ${node.name}`)
+  screen.line(`${node.name} is back and has removed it`)
 }
 
 async function stopGroup({ network, tenant, record, screen, signal }: Stage): Promise<void> {

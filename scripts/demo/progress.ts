@@ -18,8 +18,16 @@ export function progressRows(
       totalBytes: image.bytes_total,
       note: 'from the registry',
     },
-    ...instances.map((instance) => instanceRow(instance, nameOf(instance, nodes))),
+    ...instanceRows({ instances }, nodes),
   ]
+}
+
+/** Without the cache, when it has the image. */
+export function instanceRows(
+  { instances }: Pick<Look, 'instances'>,
+  nodes: readonly Pick<DemoNode, 'name' | 'peer'>[],
+): Row[] {
+  return instances.map((instance) => instanceRow(instance, nameOf(instance, nodes)))
 }
 
 export function nameOf(

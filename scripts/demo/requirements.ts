@@ -18,17 +18,22 @@ const programs = {
 export type Machine = Readonly<{ platform: string; uid: number | undefined; path: string }>
 
 /** @throws {PotluckError} DEMO_NOT_HERE names what is missing, and the package that brings it. */
-export function requireMachine({ platform, uid, path }: Machine): void {
-  const refuse = (what: string): never => {
-    throw new PotluckError('DEMO_NOT_HERE', `the demo needs ${what}`)
+export function requireMachine(machine: Machine): void {
+  const missing = missingOf(machine)
+  if (missing) throw new PotluckError('DEMO_NOT_HERE', `the demo needs ${missing}`)
+}
+
+/** What is missing, as the end of "the demo needs …"; undefined when nothing is. */
+export function missingOf({ platform, uid, path }: Machine): string | undefined {
+  if (platform !== 'linux') return 'Linux: its nodes run real engines'
+  if (uid !== 0) {
+    return 'root: each node gets a network namespace and a Docker engine of its own'
   }
-  if (platform !== 'linux') refuse('Linux: its nodes run real engines')
-  if (uid !== 0) refuse('root: each node gets a network namespace and a Docker engine of its own')
   const absent = Object.entries(programs).filter(([program]) => !isInPath(program, path))
-  if (absent.length === 0) return
+  if (absent.length === 0) return undefined
   const names = absent.map(([program]) => program).join(', ')
   const packages = [...new Set(absent.map(([, name]) => name))].join(' ')
-  refuse(`${names} (Debian: apt-get install --no-install-recommends ${packages})`)
+  return `${names} (Debian: apt-get install --no-install-recommends ${packages})`
 }
 
 function isInPath(program: string, path: string): boolean {

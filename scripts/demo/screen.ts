@@ -27,7 +27,7 @@ export interface Screen {
   settle(): void
 }
 
-type Stream = NodeJS.WriteStream
+type Stream = Pick<NodeJS.WriteStream, 'isTTY' | 'write'> & NodeJS.WritableStream
 
 export function createScreen(stream: Stream): Screen {
   const style = (format: 'bold' | 'green' | 'red', text: string): string =>
@@ -39,7 +39,7 @@ export function createScreen(stream: Stream): Screen {
       area.settle()
       line(`\n${style('bold', text)}`)
     },
-    line: (text) => line(`  ${text}`),
+    line: (text) => line(text ? `  ${text}` : ''),
     verdict: (text, isGood) => line(`  ${style(isGood ? 'green' : 'red', text)}`),
     rows: area.show,
     settle: area.settle,
@@ -78,7 +78,7 @@ function barLine({ name, state, doneBytes, totalBytes, note }: Row): string {
   return `  ${name.padEnd(9)} ${bar} ${percent}  ${state.padEnd(12)} ${note}`
 }
 
-/** A line at each new state and each quarter of the way. */
+/** A line at each new state and each quarter of the way; nothing is told twice. */
 function changeLines(stream: Stream): Area {
   const told = new Map<string, string>()
   return {
@@ -94,6 +94,6 @@ function changeLines(stream: Stream): Area {
         stream.write(`  ${[name.padEnd(9), state.padEnd(12), amount, note].join(' ').trimEnd()}\n`)
       }
     },
-    settle: () => told.clear(),
+    settle: () => {}, // what was told stays told
   }
 }

@@ -44,3 +44,7 @@ export function percentText(done: number, total: number): string {
   const percent = total > 0 ? Math.floor((100 * Math.min(done, total)) / total) : 0
   return `${String(percent).padStart(3)}%`
 }
+
+export function shorten(text: string, width: number): string {
+  return text.length > width ? `${text.slice(0, width - 1)}…` : text
+}
