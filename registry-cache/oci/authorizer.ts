@@ -29,6 +29,11 @@ export interface Authorizer {
   /** The `Authorization` to send, if one is known and has not run out. */
   known(request: AuthorizedRequest): string | undefined
   /**
+   * Learns what a registry wants before a blob is asked of it, so that a blob is asked for once and
+   * not refused first, also when another process resolved the image. Once a pull and repository.
+   */
+  greet(request: AuthorizedRequest): Promise<void>
+  /**
    * A new one, for the challenge in a 401.
    * @throws {ImageSourceError} `UNAUTHORIZED` where the challenge or the realm cannot be satisfied.
    */
@@ -49,6 +54,8 @@ const TOKEN_LIFE_S = 60
 /** Repositories whose tokens are remembered for one pull, or for all pulls without credentials. */
 const HELD_MAX = 256
 const anonymous = {}
+/** Asked, and nothing is wanted: never sent, since it has run out from the start. */
+const openDoor: Held = { header: '', expiresAtMs: 0 }
 
 export function createAuthorizer({
   transport,
@@ -58,6 +65,8 @@ export function createAuthorizer({
   readonly clock: Clock
 }): Authorizer {
   const held = new WeakMap<object, LRUCache<string, Held>>()
+  /** Under way; blobs of one image are read at the same time. */
+  const greetings = new WeakMap<object, Map<string, Promise<void>>>()
 
   function heldFor({ credentials }: AuthorizedRequest): LRUCache<string, Held> {
     const owner = credentials ?? anonymous
@@ -91,21 +100,50 @@ export function createAuthorizer({
     return { header: `Bearer ${token.text}`, expiresAtMs: clock.nowMs() + token.lifeS * 900 }
   }
 
+  async function headerFor(request: AuthorizedRequest, refusal: Answer): Promise<Held> {
+    const challenge = parseChallenge(refusal.headers['www-authenticate'])
+    const { credentials } = request
+    if (!challenge || (challenge.scheme === 'basic' && !credentials)) {
+      throw unauthorized(refusal.status, request)
+    }
+    if (challenge.scheme === 'bearer') return await fetchToken(request, challenge)
+    return { header: credentials ? basicHeader(credentials) : '', expiresAtMs: Infinity }
+  }
+
+  /** Source: distribution-spec, end-1: `GET /v2/` is where a registry states its challenge. */
+  async function ask(request: AuthorizedRequest): Promise<Held> {
+    const url = new URL('/v2/', request.origin)
+    const hello = { method: 'GET', url, headers: {}, signal: request.signal } as const
+    const answer = await transport.send({ ...hello, authorization: undefined })
+    await dump(answer.body)
+    const isChallenge = answer.status === 401 && answer.redirectedTo === undefined
+    return isChallenge ? await headerFor(request, answer) : openDoor
+  }
+
   return {
     known(request) {
       const found = heldFor(request).get(keyOf(request))
       return found && clock.nowMs() < found.expiresAtMs ? found.header : undefined
     },
+    greet(request) {
+      const known = heldFor(request)
+      const key = keyOf(request)
+      if (known.has(key)) return Promise.resolve()
+      const owner = greetings.get(known) ?? new Map<string, Promise<void>>()
+      greetings.set(known, owner)
+      const greeting =
+        owner.get(key) ??
+        ask(request)
+          .then((learnt) => void known.set(key, learnt))
+          .finally(() => owner.delete(key))
+      owner.set(key, greeting)
+      return greeting.catch((error: unknown) => {
+        if (error instanceof ImageSourceError) throw error
+        request.signal.throwIfAborted() // else it was another caller who left
+      })
+    },
     async answer(request, refusal) {
-      const challenge = parseChallenge(refusal.headers['www-authenticate'])
-      const { credentials } = request
-      if (!challenge || (challenge.scheme === 'basic' && !credentials)) {
-        throw unauthorized(refusal.status, request)
-      }
-      const fresh =
-        challenge.scheme === 'bearer'
-          ? await fetchToken(request, challenge)
-          : { header: credentials ? basicHeader(credentials) : '', expiresAtMs: Infinity }
+      const fresh = await headerFor(request, refusal)
       heldFor(request).set(keyOf(request), fresh)
       return fresh.header
     },

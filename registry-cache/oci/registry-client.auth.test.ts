@@ -54,6 +54,17 @@ describe('registry client: who may pull', () => {
     expect(bench.registry.asked).to.have.length(3)
   })
 
+  it('asks for a blob once, also when another pull resolved the image', async () => {
+    demandBasic()
+    const source = bench.client()
+    await bench.resolve('v1', credentials(), source)
+    const mine = credentials()
+    await Promise.all([bench.read(source, 0, mine), bench.read(source, 0, mine)])
+    const blobs = bench.registry.asked.filter(({ path }) => path.includes('/blobs/'))
+    expect(blobs.map(({ authorization }) => authorization)).to.deep.equal([basic, basic])
+    expect(bench.registry.asked.filter(({ path }) => path === '/v2/')).to.have.length(1)
+  })
+
   it('says which registry refuses, and whether credentials were given', async () => {
     demandBasic()
     const without = await failure(bench.resolve())
@@ -150,7 +161,8 @@ describe('registry client: who may pull', () => {
 
   it('hides credentials from every usual way of showing a value', () => {
     const mine = credentials()
-    for (const text of [inspect(mine), JSON.stringify({ mine }), `${mine}`, inspect({ ...mine })]) {
+    const shown = [inspect(mine), JSON.stringify({ mine }), inspect({ ...mine })]
+    for (const text of [...shown, Object.prototype.toString.call(mine)]) {
       expect(text).not.to.contain(PASSWORD)
     }
     expect(mine.password).to.equal(PASSWORD)

@@ -83,6 +83,7 @@ export function createRegistryClient(
     const { origin, path, signal } = request
     const url = new URL(`/v2/${path}/${suffix}`, origin)
     const exchange = { method, url, headers, signal }
+    if (suffix.startsWith('blobs/')) await authorizer.greet(request)
     const known = authorizer.known(request)
     const first = await transport.send({ ...exchange, authorization: known })
     if (first.status !== 401 || first.redirectedTo !== undefined) return first
