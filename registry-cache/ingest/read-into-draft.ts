@@ -2,6 +2,7 @@
  * One blob from its registry into a draft: goes on where the draft ends, seals as it streams, and
  * says whose fault it was when it fails.
  */
+import { pipe } from 'it-pipe'
 import {
   blobIdFor,
   chunkSizeFor,
@@ -62,11 +63,18 @@ export async function readIntoDraft(
       },
     )
     try {
-      for await (const chunk of encryptBlob(counted(bytes, onRead), { ...blob, resume })) {
-        signal.throwIfAborted()
-        await draft.append(chunk.index, chunk.bytes, chunk.name)
-        onHeld(Math.min(blob.sizeBytes, (chunk.index + 1) * draft.chunkSizeBytes))
-      }
+      await pipe(
+        bytes,
+        (plaintext) => counted(plaintext, onRead),
+        (plaintext) => encryptBlob(plaintext, { ...blob, resume }),
+        async (chunks) => {
+          for await (const chunk of chunks) {
+            signal.throwIfAborted()
+            await draft.append(chunk.index, chunk.bytes, chunk.name)
+            onHeld(Math.min(blob.sizeBytes, (chunk.index + 1) * draft.chunkSizeBytes))
+          }
+        },
+      )
     } catch (cause) {
       if (!isWrongBytes(cause)) throw cause
       throw new WrongBlobError(repository, blob.digest, { cause })
