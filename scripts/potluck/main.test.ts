@@ -63,6 +63,8 @@ describe('potluck: command line', () => {
     [['pantry', 'run', '--port', 'x'], 'port (flag --port): "x" is not valid'],
     [['pantry', 'run', '--log-level', 'loud'], 'one of trace, debug, info, warn, error'],
     [['pantry', 'run', '--config', '/none.toml'], 'file /none.toml'],
+    [['dev', '--nodes', '0'], '--nodes 0 is not valid; give a whole number from 1 to 50'],
+    [['dev', '--engine', 'real'], 'Allowed choices are docker, simulated'],
     [['network', 'create'], '--coordinator-address is required'],
     [['network', 'create', '--coordinator-address', 'x'], 'TCP multiaddr'],
     [

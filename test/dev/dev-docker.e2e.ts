@@ -1,10 +1,16 @@
 /** `potluck dev` with real engines, each in a network namespace of its own, and a real registry. */
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import Docker from 'dockerode'
 import { missingForEngines } from '../../scripts/dev/engine-need.ts'
 import { pushImage, smallImage } from '../../scripts/image/index.ts'
-import { runCommand } from '../street/index.ts'
+import { createProcesses, createRunFolder, pattern, runCommand } from '../street/index.ts'
+import { createNamespaces } from '../street/namespaces.ts'
 import { type Client, createClient } from './client.ts'
 import { type Dev, startDev } from './dev-process.ts'
 import { hostNetwork, leftBehind, nothing, untilNoProcess } from './left-behind.ts'
@@ -66,6 +72,25 @@ suite(`potluck dev with real engines${why}`, function () {
     }
   })
 
+  it('lets containers reach the internet and nothing of this machine', async () => {
+    const node = (await containersOf(dev, 'node-1')).length > 0 ? 'node-1' : 'node-2'
+    const [container] = await containersOf(dev, node)
+    const { State } = await dockerOf(dev, node).getContainer(container!).inspect()
+    const reaches = (url: string) =>
+      runCommand([
+        ...['nsenter', `--net=/proc/${State.Pid}/ns/net`, process.execPath, '-e'],
+        `fetch('${url}', { signal: AbortSignal.timeout(1500) }).then((reply) => reply.text())
+          .then(console.log, () => console.log('no')).then(() => process.exit())`,
+      ]).then((text) => text.trim())
+    await using world = await startWorld()
+    expect(await reaches(world.internet)).to.equal('internet')
+    for (const url of world.closed) {
+      expect(await (await fetch(url)).text()).to.equal('host')
+      expect(await reaches(url), url).to.equal('no')
+    }
+    expect(await reaches(dev.ready.baseUrl)).to.equal('no')
+  })
+
   it('leaves nothing at SIGINT, with containers running', async () => {
     expect(await dev.end('SIGINT')).to.equal(0)
     expect(await leftBehind(dev.child.pid!)).to.deep.equal(nothing)
@@ -106,8 +131,62 @@ suite(`potluck dev with real engines${why}`, function () {
   })
 })
 
+/** The API of a node's engine. */
+function dockerOf({ ready }: Dev, node: string): Docker {
+  return new Docker({ socketPath: `${ready.folder}/${node}/run/engine/docker.sock` })
+}
+
 /** Ids of the containers that a node's engine runs. */
-async function containersOf({ ready }: Dev, node: string): Promise<string[]> {
-  const socketPath = `${ready.folder}/${node}/run/engine/docker.sock`
-  return (await new Docker({ socketPath }).listContainers()).map(({ Id }) => Id)
+async function containersOf(dev: Dev, node: string): Promise<string[]> {
+  return (await dockerOf(dev, node).listContainers()).map(({ Id }) => Id)
+}
+
+/** A host on "the internet", one hop from this machine; and a server on this machine itself. */
+async function startWorld() {
+  const run = await createRunFolder()
+  const namespaces = await createNamespaces({ run })
+  const processes = createProcesses({ run })
+  const server = createServer((_request, reply) => reply.end('host')).listen(0, '0.0.0.0')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const host = await namespaces.create('world')
+  await runCommand([
+    'ip',
+    'link',
+    'add',
+    'pldevt',
+    'type',
+    'veth',
+    ...['peer', 'name', 'eth0', 'netns', host.name],
+  ])
+  await runCommand(['ip', 'address', 'add', '203.0.113.1/24', 'dev', 'pldevt'])
+  await runCommand(['ip', 'link', 'set', 'pldevt', 'up'])
+  await host.script('ip address add 203.0.113.10/24 dev eth0; ip link set eth0 up')
+  const site = processes.start({
+    name: 'site',
+    namespace: host.path,
+    command: [
+      process.execPath,
+      '-e',
+      `require('http')
+      .createServer((request, reply) => reply.end('internet'))
+      .listen(80, () => console.log('ready'))`,
+    ],
+  })
+  await site.waitFor(pattern(/^ready$/))
+  const own = Object.entries(networkInterfaces()).flatMap(([device, addresses]) =>
+    device === 'lo' || device === 'pldevt' ? [] : (addresses ?? []),
+  )
+  return {
+    internet: 'http://203.0.113.10/',
+    closed: own
+      .filter(({ family }) => family === 'IPv4')
+      .map(({ address }) => `http://${address}:${port}/`),
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await processes.stopAll()
+      await namespaces.dispose()
+      await rm(run.path, { recursive: true, force: true })
+    },
+  }
 }
