@@ -1,5 +1,4 @@
 /** A scenario as a test: its network, its seed in the title's place, and what must hold at the end. */
-import { cp, mkdir } from 'node:fs/promises'
 import { expect } from 'chai'
 import { type ChaosNetwork, startChaosNetwork } from './network.ts'
 import { createRandom, seedOfRun } from './random.ts'
@@ -11,7 +10,7 @@ const nodes = 4
 /** Lease and skew, twice (the second from the end of the window), the window, a deployment. */
 const deadlineMs = 2 * 17_000 + 10_000 + 40_000
 
-/** Registers the tests of one run. `CHAOS_SEED` repeats one, `CHAOS_KEEP` names a folder for logs. */
+/** Registers the tests of one run. `CHAOS_SEED` repeats one, `CHAOS_KEEP` a folder for logs. */
 export function chaosRun({ kills }: { readonly kills: number }): void {
   const random = createRandom(seedOfRun())
   const tell = (text: string): void => {
@@ -28,11 +27,6 @@ export function chaosRun({ kills }: { readonly kills: number }): void {
   })
   after(async () => {
     await watcher?.stop()
-    const keep = process.env.CHAOS_KEEP
-    if (keep && network) {
-      await mkdir(keep, { recursive: true })
-      await cp(network.run.path, `${keep}/${random.seed}`, { recursive: true })
-    }
     await network?.stop()
   })
 

@@ -2,7 +2,7 @@
  * A network of real processes of which any may be killed and started again: the same binary, config
  * files and folders as `potluck dev` has, without its rule that all ends when one does.
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { type CoordinatorFacts, readCoordinator } from '../../scripts/dev/coordinator-ready.ts'
 import { freePort } from '../../scripts/dev/free-port.ts'
@@ -61,6 +61,7 @@ export async function startChaosNetwork(init: ChaosInit): Promise<ChaosNetwork> 
     await Promise.all(nodes.map((member) => member.stop(nodeStopMs)))
     await Promise.all(all.map((member) => member.stop(otherStopMs)))
     await registries.stopAll({ graceMs: otherStopMs })
+    if (process.env.CHAOS_KEEP) await keepLogs(run, process.env.CHAOS_KEEP)
     await sweepRun(run, { engines: engine === 'docker' })
   }
   try {
@@ -131,6 +132,14 @@ async function prepare(init: ChaosInit, run: Run, homes?: Homes): Promise<Settin
     await applyHostRules({ run, ...homes, tcpPorts }, { signal: AbortSignal.timeout(60_000) })
   }
   return settings
+}
+
+/** For who looks into a run that failed. */
+async function keepLogs(run: Run, folder: string): Promise<void> {
+  await cp(run.path, `${folder}/${run.name}`, {
+    recursive: true,
+    filter: (path) => path === run.path || path.endsWith('.log'),
+  })
 }
 
 async function limitDownload(config: string, perS: string): Promise<void> {
