@@ -12,9 +12,9 @@ import { runProcess } from './run-process.ts'
 const logSection = Type.Object({
   level: Type.Union(
     logLevels.map((level) => Type.Literal(level)),
-    { description: 'How much is logged, to stderr', default: 'info' },
+    { description: 'how much is logged, to stderr', default: 'info' },
   ),
-  pretty: Type.Boolean({ description: 'Logs for people instead of JSON lines', default: false }),
+  pretty: Type.Boolean({ description: 'logs for people instead of JSON lines', default: false }),
 })
 
 /** @param module Absent where only the name is needed; then `--help` of it lists no options. */
