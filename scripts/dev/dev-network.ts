@@ -61,6 +61,7 @@ export function createDevNetwork(init: DevInit) {
   const children: Child[] = []
   const registries = createProcesses({ run })
   let homes: Homes | undefined
+  let images: ReturnType<typeof startImages> | undefined
 
   const start = (noun: string, name: string, config: string, namespace?: string): Child => {
     const command = [
@@ -95,7 +96,7 @@ export function createDevNetwork(init: DevInit) {
     children: children as readonly Child[],
     /** @throws {ChildEndedError} @throws the signal's reason. */
     async start(signal: AbortSignal): Promise<DevNetwork> {
-      const images = startImages()
+      images = startImages()
       images.catch(() => {}) // awaited below, perhaps after another failure
       if (engine === 'docker') homes = await createHomes({ run })
       const host = homes?.hostIpv4 ?? '127.0.0.1'
@@ -138,6 +139,9 @@ export function createDevNetwork(init: DevInit) {
       if (graceful) await stopInOrder(children)
       else for (const child of children) child.kill('SIGKILL')
       await registries.stopAll({ graceMs: graceful ? otherStopMs : 0 })
+      // A registry whose start was under way when another's failed.
+      await images?.catch(() => {})
+      await registries.stopAll()
       await Promise.all(children.map(({ exited }) => exited))
       await sweepRun(run, { engines: engine === 'docker' })
     },

@@ -11,6 +11,7 @@ export type LeftBehind = Readonly<{
   namespaces: readonly string[]
   mounts: readonly string[]
   rules: readonly string[]
+  interfaces: readonly string[]
 }>
 
 export const nothing: LeftBehind = {
@@ -19,6 +20,7 @@ export const nothing: LeftBehind = {
   namespaces: [],
   mounts: [],
   rules: [],
+  interfaces: [],
 }
 
 /** @param pid of the `potluck dev` */
@@ -29,13 +31,19 @@ export async function leftBehind(pid: number): Promise<LeftBehind> {
     return names.filter((entry) => entry.startsWith(name)).map((entry) => join(folder, entry))
   }
   const mounts = await readFile('/proc/self/mountinfo', 'utf8')
-  const rules = process.getuid?.() === 0 ? await runCommand(['iptables-save']) : ''
+  const asRoot = async (...command: string[]): Promise<string[]> =>
+    process.getuid?.() === 0 ? (await runCommand(command)).split('\n') : []
   return {
     processes: await processesOf(name),
     files: [...(await below(tmpdir())), ...(await below('/var/tmp'))],
     namespaces: await below('/run/netns'),
     mounts: mounts.split('\n').filter((line) => line.includes(name)),
-    rules: rules.split('\n').filter((line) => /^-A|^:/.test(line) && line.includes(name)),
+    // A rule of the run's own chain names the run's pid alone.
+    rules: (await asRoot('iptables-save')).filter(
+      (line) => /^-A|^:/.test(line) && new RegExp(`potluck-dev-${pid}\\b`).test(line),
+    ),
+    // `… link-netns potluck-dev-…-switch`
+    interfaces: (await asRoot('ip', '-o', 'link')).filter((line) => line.includes(name)),
   }
 }
 
@@ -62,11 +70,8 @@ async function processesOf(name: string): Promise<string[]> {
   return found
 }
 
-/** Of the machine as a whole; equal before and after. */
-export async function hostNetwork() {
-  const names = await readdir('/sys/class/net')
-  return {
-    interfaces: names.filter((name) => /^(pldev|plk)/.test(name)),
-    forwarding: (await readFile('/proc/sys/net/ipv4/ip_forward', 'utf8')).trim(),
-  }
+/** The switch of the machine's forwarding; undefined while runs of others want it on. */
+export async function hostForwarding(): Promise<string | undefined> {
+  if ((await runCommand(['iptables-save'])).includes('--comment potluck-dev-')) return undefined
+  return (await readFile('/proc/sys/net/ipv4/ip_forward', 'utf8')).trim()
 }
