@@ -1,0 +1,96 @@
+/**
+ * One holder and one requester on loopback, without limits, against a bare libp2p stream between
+ * the same kind of hosts, in turns in the same run. Both ends share this process and its one
+ * JavaScript thread, so the ratio counts and not the rate.
+ */
+import { once } from 'node:events'
+import { dialPeer } from '../../protocol/mesh/index.ts'
+import { addressOf, createMeshStreet } from '../../protocol/mesh/mesh.fixture.ts'
+import { createSwarmStreet, randomBundle, toyTicket } from '../../protocol/swarm/swarm.fixture.ts'
+import { type Bench, cpuSecondsPerGB, megabytesPerS, round } from './bench.ts'
+
+type Taken = Readonly<{ ms: number; cpu: NodeJS.CpuUsage }>
+
+async function measured(work: () => Promise<void>): Promise<Taken> {
+  const cpu = process.cpuUsage()
+  const startedMs = performance.now()
+  await work()
+  return { ms: performance.now() - startedMs, cpu: process.cpuUsage(cpu) }
+}
+
+/** `bytes` through one stream in writes of a chunk, as fast as it takes them. */
+async function bareStream(bytes: number): Promise<Taken> {
+  const street = createMeshStreet()
+  try {
+    const [from, to] = [await street.host(), await street.host()]
+    const done = Promise.withResolvers<void>()
+    await to.handle('/bench/1', (stream) => {
+      let got = 0
+      stream.addEventListener('message', ({ data }) => {
+        got += data.byteLength
+        if (got >= bytes) done.resolve()
+      })
+    })
+    const { signal } = new AbortController()
+    const connection = await dialPeer(from, addressOf(to), { signal })
+    const stream = await connection.newStream('/bench/1')
+    const piece = new Uint8Array(64 << 10).fill(1)
+    return await measured(async () => {
+      for (let sent = 0; sent < bytes; sent += piece.length) {
+        if (!stream.send(piece)) await once(stream, 'drain')
+      }
+      await done.promise
+    })
+  } finally {
+    await street.stop()
+  }
+}
+
+async function swarmPair(bytes: number): Promise<Taken> {
+  const street = createSwarmStreet()
+  try {
+    const [holder, home] = [await street.home(), await street.home()]
+    const bundle = randomBundle(bytes)
+    await holder.fill(bundle)
+    return await measured(async () => {
+      await home.swarm.download({
+        bundle: bundle.id,
+        ticket: () => toyTicket(home.address.peer, bundle.id),
+        hints: [holder.address],
+      }).done
+    })
+  } finally {
+    await street.stop()
+  }
+}
+
+export const pair: Bench = {
+  summary: 'one holder, one requester on loopback, against a bare libp2p stream',
+  options: {
+    mb: { description: 'megabytes a round', default: 128 },
+    rounds: { description: 'rounds of each, in turns; the best counts', default: 3 },
+  },
+  async run({ mb = 128, rounds = 3 }, tell) {
+    const bytes = mb * 1_000_000
+    const taken: { bare: Taken; swarm: Taken }[] = []
+    for (let round = 1; round <= rounds; round++) {
+      const bare = await bareStream(bytes)
+      const swarm = await swarmPair(bytes)
+      taken.push({ bare, swarm })
+      tell(
+        `round ${round}: bare ${megabytesPerS(bytes, bare.ms)} MB/s, ` +
+          `swarm ${megabytesPerS(bytes, swarm.ms)} MB/s`,
+      )
+    }
+    const best = (pick: (one: (typeof taken)[number]) => Taken): Taken =>
+      taken.map(pick).reduce((a, b) => (a.ms <= b.ms ? a : b))
+    const [bare, swarm] = [best((one) => one.bare), best((one) => one.swarm)]
+    return {
+      MBps: megabytesPerS(bytes, swarm.ms),
+      bareMBps: megabytesPerS(bytes, bare.ms),
+      ratio: round(bare.ms / swarm.ms),
+      cpuSecondsPerGB: cpuSecondsPerGB(swarm.cpu, bytes),
+      bareCpuSecondsPerGB: cpuSecondsPerGB(bare.cpu, bytes),
+    }
+  },
+}
