@@ -7,7 +7,7 @@ import type { BundleId, Digest } from '../../protocol/ids.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
 import { buildImage, type FakeRegistry, startFakeRegistry } from '../oci/fake-registry.ts'
 import { digestOf, type ImageSource } from '../oci/index.ts'
-import { loopbackClient } from '../oci/registry-bench.ts'
+import { loopbackClient } from '../oci/registry-bench.fixture.ts'
 import { createIngester, type Ingester, type IngesterInit, type IngestRequest } from './index.ts'
 
 export type IngestBench = Readonly<{

@@ -12,7 +12,7 @@ import {
 } from '../oci/docker-registry.fixture.ts'
 import { buildImage } from '../oci/fake-registry.ts'
 import { createCredentials, digestOf } from '../oci/index.ts'
-import { loopbackClient } from '../oci/registry-bench.ts'
+import { loopbackClient } from '../oci/registry-bench.fixture.ts'
 import { createIngester } from './index.ts'
 import { keyOf } from './ingest.fixture.ts'
 

@@ -6,7 +6,7 @@ import { describeError, errorCode } from '../../protocol/errors.ts'
 import { digestOf } from './digest.ts'
 import { failure } from './image-source.conformance.ts'
 import { createCredentials } from './image-source.ts'
-import { codeOf, useRegistryBench } from './registry-bench.ts'
+import { codeOf, useRegistryBench } from './registry-bench.fixture.ts'
 
 const PASSWORD = 'swordfish-canary'
 const { signal } = new AbortController()

@@ -7,7 +7,7 @@ import { describeError, errorCode, PotluckError } from '../../protocol/errors.ts
 import { digestOf } from './digest.ts'
 import { json, sendBlob } from './fake-registry.ts'
 import { failure } from './image-source.conformance.ts'
-import { codeOf, useRegistryBench } from './registry-bench.ts'
+import { codeOf, useRegistryBench } from './registry-bench.fixture.ts'
 
 const { signal } = new AbortController()
 

@@ -6,7 +6,7 @@ import { describeError, errorCode } from '../../protocol/errors.ts'
 import { digestOf } from './digest.ts'
 import { addImage, buildImage, descriptor, json } from './fake-registry.ts'
 import { failure } from './image-source.conformance.ts'
-import { codeOf, useRegistryBench } from './registry-bench.ts'
+import { codeOf, useRegistryBench } from './registry-bench.fixture.ts'
 
 const INDEX = 'application/vnd.oci.image.index.v1+json'
 const { signal } = new AbortController()

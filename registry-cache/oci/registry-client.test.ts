@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { addImage, buildImage, type FakeRegistry, startFakeRegistry } from './fake-registry.ts'
 import { imageSourceConformance } from './image-source.conformance.ts'
-import { loopbackClient } from './registry-bench.ts'
+import { loopbackClient } from './registry-bench.fixture.ts'
 
 let fake: FakeRegistry
 imageSourceConformance('registry client, on a fake registry', {
