@@ -25,6 +25,7 @@ export class PeerState implements NodeView {
   observedAddr = ''
   addrs: readonly string[] = []
   connected = false
+  declare helloMs?: number
   departed = false
   declare departedSlots?: ReadonlySet<SlotId>
   declare capacity?: Capacity

@@ -108,6 +108,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     state.household = householdOf(observedAddr)
     state.observedAddr = observedAddr
     state.lastSeenMs = clock.nowMs()
+    state.helloMs = nowMs()
     open.get(peer)?.close(new SessionRefusedError('REPLACED', 'a newer stream took over'))
     open.set(peer, session)
     session.send(desk.welcome(hello, observedAddr))

@@ -46,7 +46,8 @@ export function standingOf(
   if (node && hasLeft(node, slot)) return { is: 'gone', reason: 'the node said goodbye' }
   if (node?.connected) {
     const refusal = node.refusals.get(slot)
-    if (refusal && isSameEpoch(refusal, placement)) return { is: 'failed', fault: refusal.fault }
+    if (refusal && isSameEpoch(refusal, placement))
+      return standingOfRefused(refusal, placement, node)
     const held = node.held.get(slot)
     if (held && isSameEpoch(held, placement)) return standingOfHeld(held, context)
     const acknowledged = node.acknowledged.get(slot)
@@ -59,6 +60,24 @@ export function standingOf(
   }
   const lostMs = leaseEndMs + numbers.skewMs + lostAfterMs
   return nowMs > lostMs ? { is: 'lapsed' } : { is: 'held' }
+}
+
+/** A daemon that was killed with the order: it has forgotten the key, or knows the epoch as over. */
+const lostWithDaemon = new Set(['UNSEAL_FAILED', 'CONFLICTING_ORDER', 'STALE_EPOCH'])
+
+/**
+ * An order of before the node's last hello that it can no longer take is no failure of the node: as
+ * one it would keep the node out for minutes, and the slot waiting longer with each crash.
+ */
+function standingOfRefused(
+  { fault }: Readonly<{ fault: Fault }>,
+  { issuedMs }: Placement,
+  { helloMs }: NodeView,
+): Standing {
+  if (helloMs !== undefined && issuedMs <= helloMs && lostWithDaemon.has(fault.code)) {
+    return { is: 'gone', reason: 'the node was restarted and lost the order' }
+  }
+  return { is: 'failed', fault }
 }
 
 function standingOfHeld({ report }: Held, { restart }: StandingContext): Standing {

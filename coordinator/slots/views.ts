@@ -41,6 +41,8 @@ export type NodeView = Readonly<{
   household: string
   /** It said hello on a stream that is open. */
   connected: boolean
+  /** Coordinator's time of its last hello: what it was ordered before may be lost to it. */
+  helloMs?: number
   /** It said goodbye and has not come back. */
   departed: boolean
   /** A strict goodbye names only slots that have stopped; absent: all of them. */

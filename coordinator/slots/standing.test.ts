@@ -1,0 +1,41 @@
+import { expect } from 'chai'
+import type { GroupId, PeerId } from '../../protocol/ids.ts'
+import { type Epoch, slotId, type Term } from '../../protocol/ids.ts'
+import type { Placement } from './records.ts'
+import { standingOf } from './standing.ts'
+import type { NodeView } from './views.ts'
+
+const slot = slotId('00000000-0000-4000-8000-000000000001' as GroupId, 0)
+const fence = { term: 1 as Term, epoch: 4 as Epoch }
+const issuedMs = 100_000
+const placement = { fence, issuedMs, acceptUntilMs: issuedMs + 15_000 } as Placement
+
+function standing(code: string, helloMs?: number) {
+  const node: NodeView = {
+    ...{ node: 'node' as PeerId, household: 'a', connected: true, departed: false, banned: false },
+    ...(helloMs === undefined ? {} : { helloMs }),
+    ...{ keys: 1, bundles: new Set(), held: new Map(), acknowledged: new Map() },
+    refusals: new Map([[slot, { fence, fault: { code, message: 'no' } }]]),
+  }
+  return standingOf(slot, placement, {
+    ...{ node, nowMs: issuedMs + 5_000, leaseEndMs: issuedMs + 15_000, lostAfterMs: 0 },
+    restart: 'always',
+    numbers: { leaseMs: 15_000, skewMs: 2_000, guardMs: 60_000 },
+  })
+}
+
+describe('coordinator/slots/standing', () => {
+  it('takes an order that was lost with a killed daemon for gone, not for failed', () => {
+    for (const code of ['UNSEAL_FAILED', 'CONFLICTING_ORDER', 'STALE_EPOCH']) {
+      expect(standing(code, issuedMs + 3_000).is, code).to.equal('gone')
+    }
+  })
+
+  it('takes a refusal of what was ordered since the hello for a failure, so that none loops', () => {
+    for (const code of ['UNSEAL_FAILED', 'CONFLICTING_ORDER', 'STALE_EPOCH']) {
+      expect(standing(code, issuedMs - 1).is, code).to.equal('failed')
+      expect(standing(code).is, code).to.equal('failed')
+    }
+    expect(standing('NODE_FULL', issuedMs + 3_000).is).to.equal('failed')
+  })
+})
