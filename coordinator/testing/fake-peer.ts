@@ -3,7 +3,6 @@
  * no engine, no chunks. What they hold is in plain sight, so that a test can say what must be true.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import nacl from 'tweetnacl'
 import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import { systemClock } from '../../protocol/clock.ts'
 import {
@@ -39,7 +38,7 @@ import {
   type SlotMemory,
   type TermKeeper,
 } from '../../protocol/orders/index.ts'
-import { type Sealed, unseal } from '../../protocol/sealing/index.ts'
+import { drawKeyPair, type Sealed, unseal } from '../../protocol/sealing/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
 
 export type FakePeerInit = Readonly<{
@@ -151,7 +150,7 @@ abstract class FakePeer {
   #keys(replaces: boolean, count: number): Signed {
     const keys: Uint8Array[] = []
     for (let made = 0; made < count; made++) {
-      const pair = nacl.box.keyPair()
+      const pair = drawKeyPair()
       this.#privateKeys.set(Buffer.from(pair.publicKey).toString('hex'), pair.secretKey)
       keys.push(pair.publicKey)
     }

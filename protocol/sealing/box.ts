@@ -27,9 +27,14 @@ export class UnsealError extends PotluckError {
   }
 }
 
+/** An X25519 key pair for one message: 32 bytes each. */
+export function drawKeyPair(): { readonly publicKey: Uint8Array; readonly secretKey: Uint8Array } {
+  return nacl.box.keyPair()
+}
+
 /** Seals `plaintext` to a one-time public key (32 bytes). */
 export function seal(plaintext: Uint8Array, recipientKey: Uint8Array): Sealed {
-  const sender = nacl.box.keyPair()
+  const sender = drawKeyPair()
   const nonce = nacl.randomBytes(24)
   const box = nacl.box(plaintext, nonce, recipientKey, sender.secretKey)
   sender.secretKey.fill(0)

@@ -1,3 +1,3 @@
 /** Sealing: boxes to one-time keys, and the ring that holds their private halves. */
-export { type Sealed, SealedSchema, seal, UnsealError, unseal } from './box.ts'
+export { drawKeyPair, type Sealed, SealedSchema, seal, UnsealError, unseal } from './box.ts'
 export { createKeyRing, type KeyRing } from './key-ring.ts'

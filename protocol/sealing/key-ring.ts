@@ -5,9 +5,8 @@
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import nacl from 'tweetnacl'
 import type { Sealed } from './box.ts'
-import { UnsealError, unseal } from './box.ts'
+import { drawKeyPair, UnsealError, unseal } from './box.ts'
 
 export interface KeyRing {
   /** Makes `count` new keys; returns their public halves (32 bytes each) to be offered. */
@@ -29,7 +28,7 @@ export function createKeyRing({ dir }: { readonly dir: string }): KeyRing {
       await mkdir(dir, { recursive: true, mode: 0o700 })
       const publicKeys: Uint8Array[] = []
       for (let made = 0; made < count; made++) {
-        const pair = nacl.box.keyPair()
+        const pair = drawKeyPair()
         const path = pathOf(pair.publicKey)
         await writeFile(`${path}.tmp`, pair.secretKey, { mode: 0o600 })
         await rename(`${path}.tmp`, path)
