@@ -234,4 +234,31 @@ describe('allocations', () => {
       again.stopAll({ code: 'TEST', message: 'over' }, 0),
     ])
   })
+
+  it('starts what a daemon created and was killed before it started', async () => {
+    const crashed = await open()
+    await crashed.offer(await order({ restart: 'never' }))
+    await until('running')
+    const real = engine
+    let isStarted = false
+    // As Docker has it: what never started is not running, so waiting for its end ends at once.
+    engine = {
+      ...real,
+      list: async (options) =>
+        (await real.list(options)).map((it) => (isStarted ? it : { ...it, state: 'created' })),
+      waitExit: (id, options) =>
+        isStarted ? real.waitExit(id, options) : Promise.resolve({ exitCode: 0 }),
+      restart(id, options) {
+        isStarted = true
+        return real.restart(id, options)
+      },
+    }
+    reports = []
+    const again = await open(new Map([[f.allocation.instance, systemClock.nowMs() + 30_000]]))
+    await until('running')
+    expect(isStarted).to.equal(true)
+    expect(again.docket.reports().map(({ state }) => state)).to.deep.equal(['running'])
+    const over = { code: 'TEST', message: 'over' }
+    await Promise.all([crashed.stopAll(over, 0), again.stopAll(over, 0)])
+  })
 })

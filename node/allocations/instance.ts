@@ -110,9 +110,20 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
     )
   }
 
+  /**
+   * The container that is there already. A daemon killed between create and start leaves one that
+   * never ran, which `waitExit` would take for one that ended well; one killed a moment later has
+   * not proved its isolation. `restart` makes up for both, and leaves alone what runs.
+   */
+  const adopt = async (): Promise<ObservedContainer | undefined> => {
+    const found = await find(call())
+    const isBegun = found?.state === 'created' || found?.state === 'running'
+    return isBegun ? await engine.restart(found.id, call()) : found
+  }
+
   /** Runs until the container must not be started again; the verdict's fault, if it failed. */
   const run = async (): Promise<Fault | undefined> => {
-    let container = (await find(call())) ?? (await create())
+    let container = (await adopt()) ?? (await create())
     let quickRestarts = 0
     for (;;) {
       const startedMs = clock.nowMs()

@@ -111,7 +111,10 @@ export interface Engine {
   usage(containerId: string, options: EngineWait): Promise<ContainerUsage>
   /** The last `lines` of stdout and stderr, oldest first. */
   logTail(containerId: string, lines: number, options: EngineWait): Promise<readonly string[]>
-  /** Starts an exited container again, in place (restart by Potluck alone). */
+  /**
+   * Starts a container that exited, or was created and never started, in place (restart by Potluck
+   * alone). One that runs goes on; its isolation is proved anew.
+   */
   restart(containerId: string, options: EngineWait): Promise<ObservedContainer>
   /** SIGTERM, `graceMs`, SIGKILL; then removes container, volumes and network. Idempotent. */
   remove(containerId: string, options: EngineWait & { readonly graceMs: number }): Promise<void>
