@@ -88,7 +88,7 @@ function drawVictims(random: Random, { coordinator, cache, nodes }: ChaosNetwork
 
 function drawMoment(random: Random, { text }: Operation): Moment {
   const when = random.pick(/^(create|start)/.test(text) ? deploying : otherwise)
-  return { when, afterMs: random.chance(0.5) ? 0 : random.between(0, 400) }
+  return { when, afterMs: random.between(0, random.pick([0, 30, 400, 2_500])) }
 }
 
 function isAt(when: string, look: Look): boolean {
@@ -165,8 +165,8 @@ function createStory(
       }
       const starts = victim.starts
       await victim.kill()
-      const staysAway = victim.role === 'node' && away.size === 0 && random.chance(0.3)
-      const backMs = random.chance(0.7) ? random.between(0, 2_000) : random.between(2_000, 20_000)
+      const staysAway = victim.role === 'node' && away.size === 0 && random.chance(0.2)
+      const backMs = random.chance(0.8) ? random.between(0, 2_000) : random.between(2_000, 20_000)
       const text = `${victim.name} killed ${when} + ${afterMs} ms, ${staysAway ? 'stays away' : `back after ${backMs} ms`}`
       tell(text)
       if (staysAway) away.add(victim)
