@@ -93,29 +93,38 @@ export async function startEngineHost(
     await managed?.ensure(options)
     await firewall.ensure(options)
   }
-  await ensure({ signal })
-  const nofileMax = await managed?.nofileMax()
-  const engine = createDockerEngine(
-    {
-      socketPath,
-      node,
-      managed: managed !== undefined,
-      allowEnvOnHostEngine: config.engine.allowEnv,
-      dns: config.engine.dns,
-      ...(nofileMax === undefined ? {} : { nofileMax }),
-    },
-    { logger, isolation },
-  )
-  return {
-    engine,
-    guard,
-    ensure,
-    async stop() {
-      await guard.stop()
-      await engine.close()
-      await managed?.stop()
-      await firewall.stop()
-    },
+  const stopEngine = async (): Promise<void> => {
+    await managed?.stop()
+    await firewall.stop()
+  }
+  try {
+    await ensure({ signal })
+    const nofileMax = await managed?.nofileMax()
+    const engine = createDockerEngine(
+      {
+        socketPath,
+        node,
+        managed: managed !== undefined,
+        allowEnvOnHostEngine: config.engine.allowEnv,
+        dns: config.engine.dns,
+        ...(nofileMax === undefined ? {} : { nofileMax }),
+      },
+      { logger, isolation },
+    )
+    return {
+      engine,
+      guard,
+      ensure,
+      async stop() {
+        await guard.stop()
+        await engine.close()
+        await stopEngine()
+      },
+    }
+  } catch (error) {
+    // Told to stop halfway, perhaps: an engine outlives the daemon, so nobody else would end it.
+    await stopEngine().catch((fault: unknown) => logger.warn({ error: fault }, 'not all stopped'))
+    throw error
   }
 }
 
