@@ -16,7 +16,7 @@ import {
   type RunFolder,
 } from '../../test/street/index.ts'
 import { cgroupsOf, processesOf } from '../../test/street/leftovers.ts'
-import { namespacesNamed, removeDeadNamespaces } from '../../test/street/namespaces.ts'
+import { mountsUnder, namespacesNamed, removeDeadNamespaces } from '../../test/street/namespaces.ts'
 import { runCommand } from '../../test/street/run-command.ts'
 import { nodeFolders } from './settings.ts'
 
@@ -66,7 +66,10 @@ export async function sweep(run: RunFolder): Promise<void> {
   for (const name of await namespacesNamed(`${run.name}-`)) {
     await runCommand(['ip', 'netns', 'delete', name]).catch(() => {}) // it went by itself
   }
-  await rm(run.path, { recursive: true, force: true, maxRetries: 5 })
+  for (const point of (await mountsUnder(run.path)).toReversed()) {
+    await runCommand(['umount', '--lazy', point]).catch(() => {}) // it went by itself
+  }
+  await rm(run.path, { recursive: true, force: true })
 }
 
 /** Runs whose process was killed. @returns their names */

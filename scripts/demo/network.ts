@@ -148,6 +148,7 @@ export function createDemoNetwork(init: DemoNetworkInit): DemoNetworkOwner {
         const { socketPath } = engineOf(run, label)
         return { node: { name: label, ipv4, peer, engineSocket: socketPath }, launch }
       })
+      for (const each of starts) each.catch(() => {}) // awaited below, perhaps after another failure
       const tenant = await readCoordinator(await ready(coordinator, wait))
       onStep(`coordinator: the API answers at ${tenant.baseUrl}`)
       await ready(cache, wait)

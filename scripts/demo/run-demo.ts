@@ -102,18 +102,22 @@ async function tearDown({
     return
   }
   if (options.keep) screen.line(`kept: ${run.path}`)
-  else await rm(run.path, { recursive: true, force: true, maxRetries: 5 }).catch(() => {})
+  else await rm(run.path, { recursive: true, force: true }).catch(() => {}) // counted below
   const nodes = Array.from({ length: nodeCount }, (_, index) => `node${index + 1}`)
   const left = await findLeft(run, { nodes, namespaces: owner?.namespaces() ?? [] })
   const files = (text: string): boolean => options.keep && text.startsWith('file ')
   const what = left.what.filter((text) => !files(text))
   record.figures.leftovers = (record.figures.leftovers ?? 0) + what.length
   record.check('leftNothing', what.length === 0, what.slice(0, 5).join('; ') || 'looked for all')
+  for (const text of what) screen.verdict(`✘ left, removed by force: ${text}`, false)
   if (what.length > 0) await sweep(run)
 }
 
 function conclude(record: Record, { screen, signal }: World): ExitCode {
-  if (signal.aborted) return exitCodes.failure
+  if (signal.aborted) {
+    screen.line('stopped before its end; nothing is left')
+    return exitCodes.failure
+  }
   screen.title('Did it hold?')
   const made = new Map(record.checks().map((check) => [check.name, check]))
   for (const [name, text] of Object.entries(checkNames)) {

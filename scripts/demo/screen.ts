@@ -62,11 +62,13 @@ function liveArea(stream: Stream): Area {
       if (shown) update(shown)
     },
     show(rows) {
-      shown = rows.map(barLine).join('\n')
+      const text = rows.map(barLine).join('\n')
+      if (text === shown) return
+      shown = text
       update(shown)
     },
     settle() {
-      update.done()
+      if (shown) update.done()
       shown = ''
     },
   }
