@@ -80,7 +80,7 @@ describe('coordinator/api: limits and logs', () => {
       const socket = connect(port, '127.0.0.1')
       let text = ''
       socket.on('data', (data) => {
-        text += data
+        text += data.toString()
       })
       socket.on('error', () => {})
       socket.write(bytes)

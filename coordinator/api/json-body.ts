@@ -14,7 +14,7 @@ export function parseJsonBodies(app: FastifyInstance): void {
   for (const mediaType of ['application/json', mergePatchMediaType]) {
     app.addContentTypeParser(mediaType, { parseAs: 'string' }, (request, body, done) => {
       if (body.length === 0) return done(null, undefined)
-      parse(request, body.toString(), (error, value) => {
+      void parse(request, body.toString(), (error, value) => {
         done(error ? new RequestInvalidError({ body: ['is not valid JSON'] }) : null, value)
       })
     })

@@ -19,7 +19,18 @@ type ValidationError = Readonly<{
   message: string
 }>
 
-type AnySchema = Readonly<Record<string, unknown>>
+type Bound = number | undefined
+/** What is read of a JSON schema here. */
+type AnySchema = Readonly<Record<string, unknown>> &
+  Readonly<{
+    type?: string | readonly string[]
+    minimum?: Bound
+    maximum?: Bound
+    minLength?: Bound
+    maxLength?: Bound
+    minItems?: Bound
+    maxItems?: Bound
+  }>
 
 /** Collects what is wrong with a request; its own order, each field's first problem first. */
 export class ProblemList {
@@ -88,7 +99,7 @@ function describe(schema: AnySchema, keyword: string): string | undefined {
     return `must be one of ${values.map((value) => JSON.stringify(value)).join(', ')}`
   }
   const types = [schema.type].flat().filter((type) => type !== undefined)
-  const names = types.map((type) => typeNames[String(type)] ?? String(type)).join(' or ')
+  const names = types.map((type) => typeNames[type] ?? type).join(' or ')
   if (minimum !== undefined && maximum !== undefined) {
     return `must be ${names} from ${minimum} to ${maximum}`
   }

@@ -1,5 +1,5 @@
 /** Secrets at rest: sealed with keys that lie outside the database. */
-export { SecretKeyError, SecretUnreadableError } from './errors.ts'
+export { SecretUnreadableError } from './errors.ts'
 export { createKeyFile, type SecretKey, writeNewFile } from './key-file.ts'
 export {
   createSealer,

@@ -1,12 +1,6 @@
 /** Tenants: organizations, projects, API keys. */
 export { bootstrapTenants, defaultTenants, type TenantInit } from './bootstrap.ts'
 export {
-  ApiKeyError,
-  OrganizationNotFoundError,
-  ProjectNotFoundError,
-  TenantNameError,
-} from './errors.ts'
-export {
   type ApiKeyInfo,
   type Caller,
   createTenants,

@@ -2,7 +2,6 @@
 export {
   advertOf,
   capacityOf,
-  gpuClassOf,
   type Lent,
   type Machine,
   measureMachine,

@@ -3,7 +3,6 @@
  * started and watched, a chef's is used as it is, a simulated one needs nothing. With a real engine
  * come the firewall and the guard; they are never optional.
  */
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Clock } from '../../protocol/clock.ts'
 import { PotluckError } from '../../protocol/errors.ts'
@@ -18,7 +17,7 @@ import {
   type Engine,
   type ManagedEngine,
 } from '../engine/index.ts'
-import { createFirewall, createForwarding, createIptables } from '../firewall/index.ts'
+import { createFirewall, createForwarding, createIptables, firewallTag } from '../firewall/index.ts'
 import { createGuard, type Guard } from '../guard/index.ts'
 
 export type EngineHostInit = Readonly<{
@@ -78,7 +77,7 @@ export async function startEngineHost(
   const socketPath = managed?.socketPath ?? config.engine.socket
   const firewall = createFirewall(
     {
-      tag: createHash('sha256').update(node).digest('hex').slice(0, 8),
+      tag: firewallTag(node),
       ...(managed ? { masqueradePool: managed.pool.base } : {}),
     },
     {

@@ -7,7 +7,7 @@ import { Agent } from 'node:http'
 import Docker, { type DockerOptions } from 'dockerode'
 import type { Static, TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import { errorCode } from '../../protocol/errors.ts'
+import { describeError, errorCode } from '../../protocol/errors.ts'
 import { EngineError, type EngineErrorCode } from './errors.ts'
 
 /** A call that moves no image is answered in milliseconds; a disk in trouble takes seconds. */
@@ -121,10 +121,10 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 function engineWords(error: unknown): string {
-  if (typeof error !== 'object' || error === null) return String(error)
-  const json = 'json' in error ? error.json : undefined
+  const json =
+    typeof error === 'object' && error !== null && 'json' in error ? error.json : undefined
   if (typeof json === 'object' && json !== null && 'message' in json) return String(json.message)
-  return error instanceof Error ? error.message : String(error)
+  return describeError(error)
 }
 
 /** Compiles `schema` once; the function checks an answer. @throws {EngineError} BAD_ANSWER. */

@@ -1,5 +1,4 @@
 /** The rules between containers and the home. */
-export { FirewallError, type FirewallErrorCode } from './errors.ts'
 export {
   createFirewall,
   type Firewall,
@@ -9,4 +8,3 @@ export {
 } from './firewall.ts'
 export { createForwarding, type Forwarding } from './forwarding.ts'
 export { createIptables, type Iptables } from './iptables.ts'
-export { type CheckTarget, checkIsolation } from './isolation-check.ts'

@@ -1,10 +1,5 @@
 /** Ingest: an image out of its registry into an encrypted bundle, every blob read once. */
-export {
-  ConfigTooLargeError,
-  IngesterStoppedError,
-  RegistryTooSlowError,
-  WrongBlobError,
-} from './errors.ts'
+export { WrongBlobError } from './errors.ts'
 export {
   createIngester,
   type Ingester,

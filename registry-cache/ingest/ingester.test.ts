@@ -211,7 +211,7 @@ describe('ingest', function () {
     await asked.promise
     leavers[0].abort(new Error('first'))
     expect(await pulls[0]).to.have.property('message', 'first')
-    const early = await Promise.race([cut.promise.then(() => 'cut'), 'reading'])
+    const early = await Promise.race([cut.promise.then(() => 'cut'), Promise.resolve('reading')])
     expect(early).to.equal('reading')
     leavers[1].abort(new Error('second'))
     expect(await pulls[1]).to.have.property('message', 'second')

@@ -1,5 +1,5 @@
 /** Images as their registries have them: found, checked and read as streams. */
-export { digestOf, isDigest } from './digest.ts'
+export { digestOf } from './digest.ts'
 export { ImageSourceError, type ImageSourceErrorCode } from './errors.ts'
 export {
   type Credentials,
@@ -9,8 +9,7 @@ export {
   type ResolvedImage,
 } from './image-source.ts'
 export { checkImageConfig } from './manifest.ts'
-export { formatPlatform, LINUX_AMD64, type Platform } from './platform.ts'
-export { formatReference, parseReference, type Reference, repositoryOf } from './reference.ts'
+export { LINUX_AMD64, type Platform } from './platform.ts'
 export {
   createRegistryClient,
   type RegistryClientComponents,

@@ -1,5 +1,4 @@
 /** A street of homes with real engines and a real registry, on one machine. */
-export { type Engine, startEngine } from './engine.ts'
 export { countLeftovers, findLeftovers, type Leftovers } from './leftovers.ts'
 export type { Namespace } from './namespaces.ts'
 export { type Child, createProcesses, jsonLine, type Processes, pattern } from './processes.ts'

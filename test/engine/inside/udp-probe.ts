@@ -21,7 +21,7 @@ async function answers(target: string): Promise<boolean> {
 }
 
 for (const target of process.argv.slice(2)) {
-  answers(target).then((isOpen) => {
+  void answers(target).then((isOpen) => {
     if (isOpen) process.stdout.write(`${target}\n`)
   })
 }
