@@ -20,7 +20,7 @@ import {
   removeRunDir,
   softwareVersion,
 } from '../protocol/peer/index.ts'
-import { createLevelStore } from '../protocol/store/index.ts'
+import { createLevelStore, type Store } from '../protocol/store/index.ts'
 import { createSwarm } from '../protocol/swarm/index.ts'
 import type { CacheConfig } from './config.ts'
 import { createIngester, createYoungCollector } from './ingest/index.ts'
@@ -52,7 +52,7 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
       { logger },
     )
     owned.defer(() => bundles.close())
-    const source = createSource(config)
+    const source = createSource(config, store)
     owned.defer(() => source.close())
     const peer = await openCachePeer(config, { network, store, logger })
     owned.defer(() => removeRunDir(peer.runDir))
@@ -91,8 +91,11 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
   }
 }
 
-function createSource({ source, allowAddresses, insecureRegistries }: CacheConfig): ImageSource {
-  if (source === 'simulated') return createSimulatedSource()
+function createSource(
+  { source, allowAddresses, insecureRegistries }: CacheConfig,
+  store: Store,
+): ImageSource {
+  if (source === 'simulated') return createSimulatedSource({ store })
   const setting = 'allow_addresses'
   return createRegistryClient(
     { allow: allowAddresses, setting, insecureRegistries },

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
+import { createMemoryStore } from '../../protocol/store/index.ts'
 import { imageSourceConformance } from './image-source.conformance.ts'
-import { createCredentials } from './image-source.ts'
+import { createCredentials, type ImageSource } from './image-source.ts'
 import { createSimulatedSource } from './simulated-source.ts'
 
 imageSourceConformance('simulated', {
@@ -32,5 +33,18 @@ describe('simulated source', () => {
     const image = await source.resolve('private/app', createCredentials('a', 'b'), options)
     expect(image.public).to.equal(false)
     expect(image.reference).to.equal('docker.io/private/app:latest')
+  })
+
+  it('knows an image again after a restart, when it has a store', async () => {
+    const store = createMemoryStore()
+    const { repository, layers } = await createSimulatedSource({ store }).resolve(
+      'ghcr.io/acme/model:1',
+      undefined,
+      options,
+    )
+    const has = (source: ImageSource) =>
+      source.hasBlob(repository, layers[1]!.digest, undefined, options)
+    expect(await has(createSimulatedSource({ store }))).to.equal(true)
+    expect(await has(createSimulatedSource())).to.equal(false)
   })
 })

@@ -7,7 +7,9 @@ import assert from 'node:assert/strict'
 import { createCipheriv, createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
+import Type from 'typebox'
 import type { Digest } from '../../protocol/ids.ts'
+import { collection, type Store } from '../../protocol/store/index.ts'
 import { digestOf } from './digest.ts'
 import { ImageSourceError } from './errors.ts'
 import type { ImageSource, ResolvedBlob, ResolvedImage } from './image-source.ts'
@@ -23,18 +25,32 @@ const IMAGES_KEPT = 16
 
 type Made = Readonly<{ image: ResolvedImage; blobs: ReadonlyMap<Digest, Uint8Array> }>
 
+/** What an image is made of: enough to make it again. */
+const NoteSchema = Type.Object({ repository: Type.String(), seed: Type.String() })
+
 /**
  * Two or three layers, about 1 to 4 MB together. Tags of one repository share their first layer, as
  * versions of a program do. A digest that this source made names that image again; another digest
  * makes an image of its own, whose manifest then has a digest of its own.
+ *
+ * With a `store` it knows its images again after a restart, as a registry does: a cache that was
+ * killed between resolve and read asks for blobs alone.
  */
-export function createSimulatedSource(): ImageSource {
+export function createSimulatedSource({ store }: { readonly store?: Store } = {}): ImageSource {
+  const notes = store && collection(store, 'simulated-images', NoteSchema)
   const images = new LRUCache<string, Made>({ max: IMAGES_KEPT })
   const seeds = new LRUCache<Digest, string>({ max: 1000 })
 
-  function blobBytes(repository: string, digest: Digest): Uint8Array | undefined {
+  async function blobBytes(repository: string, digest: Digest): Promise<Uint8Array | undefined> {
     for (const { image, blobs } of images.values()) {
       if (image.repository === repository && blobs.has(digest)) return blobs.get(digest)
+    }
+    for await (const [, note] of notes?.entries() ?? []) {
+      if (note.repository !== repository) continue
+      const made = makeImage(repository, note.seed)
+      if (!made.blobs.has(digest)) continue
+      images.set(`${repository} ${note.seed}`, made)
+      return made.blobs.get(digest)
     }
     return undefined
   }
@@ -50,10 +66,11 @@ export function createSimulatedSource(): ImageSource {
       const made = images.get(key) ?? makeImage(repository, seed)
       images.set(key, made)
       seeds.set(made.image.manifestDigest, seed)
+      await notes?.put(key, { repository, seed })
       return { ...made.image, reference: formatReference(reference), public: !credentials }
     },
     async *readBlob(repository, blob, _credentials, { fromByte, signal }) {
-      const bytes = blobBytes(repository, blob.digest)
+      const bytes = await blobBytes(repository, blob.digest)
       if (!bytes) throw notFound(repository, blob.digest)
       for (let at = fromByte; at < bytes.length; at += PIECE_BYTES) {
         await nextTurn()
@@ -63,7 +80,7 @@ export function createSimulatedSource(): ImageSource {
     },
     async hasBlob(repository, digest, _credentials, { signal }) {
       signal.throwIfAborted()
-      return blobBytes(repository, digest) !== undefined
+      return (await blobBytes(repository, digest)) !== undefined
     },
     async close() {
       images.clear()
