@@ -63,6 +63,14 @@ describe('scripts/potluck: runProcess', () => {
     await running
   })
 
+  it('takes the same signal twice in a moment for one wish', async () => {
+    const { emitter, exits, running } = setUp(({ signal }) => untilAborted(signal))
+    emitter.emit('SIGTERM', 'SIGTERM')
+    emitter.emit('SIGTERM', 'SIGTERM')
+    expect(await running).to.equal(0)
+    expect(exits).to.deep.equal([])
+  })
+
   it('stops and fails on a fault that nothing caught, and logs it once more if there is another', async () => {
     for (const event of ['uncaughtException', 'unhandledRejection']) {
       const { emitter, running, output } = setUp(({ signal }) => untilAborted(signal))

@@ -11,6 +11,12 @@ import type { ProcessModule, ReadyInfo } from './process-module.ts'
 const stopMs = 30_000
 /** After a bug little can be trusted: time to close the store, no more. */
 const faultStopMs = 5_000
+/**
+ * One wish may come as two signals: npm hands on the Ctrl-C that the terminal has sent already, and
+ * the kernel tells of a parent's death (PR_SET_PDEATHSIG) for each of its threads. Ending at once
+ * for that would leave an engine running.
+ */
+const echoMs = 500
 
 /** The parts of `process` that a run uses. */
 export interface ProcessEvents {
@@ -30,7 +36,7 @@ export type RunProcessInit<S extends TObject> = Readonly<{
 
 /**
  * Runs until the module's `run` ends, and returns the exit code. SIGTERM or SIGINT asks it to stop;
- * a second one, or a missed deadline, ends the process at once.
+ * a second one (not its echo), or a missed deadline, ends the process at once.
  * @throws what `run` rejected with before it was ready: the story of a start that failed.
  */
 export async function runProcess<S extends TObject>(init: RunProcessInit<S>): Promise<ExitCode> {
@@ -48,7 +54,11 @@ export async function runProcess<S extends TObject>(init: RunProcessInit<S>): Pr
     }, ms)
     controller.abort(new Error(why))
   }
+  let asked: Readonly<{ name: unknown; atMs: number }> | undefined
   const onSignal = (name: unknown): void => {
+    const atMs = performance.now()
+    if (asked && asked.name === name && atMs - asked.atMs < echoMs) return
+    asked ??= { name, atMs }
     if (controller.signal.aborted) {
       logger.warn({ signal: name }, 'second signal, ending at once')
       events.exit(exitCodes.failure)
