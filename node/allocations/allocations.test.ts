@@ -235,6 +235,15 @@ describe('allocations', () => {
     ])
   })
 
+  it('keeps nothing of an order whose key it has forgotten', async () => {
+    const allocations = await open()
+    const signed = await order()
+    await ring().forgetAllBut([])
+    expect((await allocations.offer(signed))?.refusal?.code).to.equal('UNSEAL_FAILED')
+    expect(allocations.keysInUse()).to.deep.equal([])
+    expect(guarded.size).to.equal(0)
+  })
+
   it('starts what a daemon created and was killed before it started', async () => {
     const crashed = await open()
     await crashed.offer(await order({ restart: 'never' }))

@@ -22,6 +22,7 @@ import {
 import type { Logger } from '../../protocol/log/index.ts'
 import {
   type Allocation,
+  type AllocationSecrets,
   allocationCodec,
   allocationSecretsCodec,
   judgeAllocation,
@@ -78,6 +79,14 @@ export interface Allocations {
   stopAll(reason: Fault, graceMs: number): Promise<void>
 }
 
+type Beginning = Readonly<{
+  signed: Signed
+  order: Allocation
+  secrets: AllocationSecrets
+  /** Boot clock. */
+  deadlineMs: number
+}>
+
 const lapsed: Fault = { code: 'LEASE_LAPSED', message: 'the lease was not renewed in time' }
 
 /** Holds nothing until `recover`. */
@@ -103,8 +112,7 @@ export function createAllocations(
     return guard.allow(times)
   }
 
-  const begin = async (signed: Signed, order: Allocation, deadlineMs: number): Promise<void> => {
-    const secrets = allocationSecretsCodec.decode(await keys.open(order.sealed))
+  const begin = async ({ signed, order, secrets, deadlineMs }: Beginning): Promise<void> => {
     const prior = docket.get(order.slot)
     if (prior?.order.instance === order.instance) await prior.instance.handOver()
     const instance = startInstance(
@@ -151,6 +159,8 @@ export function createAllocations(
     if (judgeAllocation(order, { self: node, nowMs, memory, orderHash }) === 'redelivered') return
     const running = docket.entries().map((entry) => entry.order.slot)
     admit(order, running, allocationsMax)
+    // Before anything is on record: what cannot be opened is not taken.
+    const secrets = await unseal(keys, order)
     const leaseEndMs = time.bootMsAt(order.leaseEndMs) ?? 0
     await book.take(order.slot, { term: order.term, epoch: order.epoch }, signed)
     const prior = docket.get(order.slot)
@@ -159,7 +169,7 @@ export function createAllocations(
     }
     const deadlineMs = stopAtMs(leaseEndMs, order)
     await tellGuard([order.instance, deadlineMs])
-    await begin(signed, order, deadlineMs)
+    await begin({ signed, order, secrets, deadlineMs })
   }
 
   const adopt = async (signed: Signed): Promise<void> => {
@@ -168,7 +178,7 @@ export function createAllocations(
     if (deadlineMs <= clock.nowMs()) {
       throw new PotluckError('LEASE_LAPSED', 'the lease lapsed while the daemon was away')
     }
-    await begin(signed, order, deadlineMs)
+    await begin({ signed, order, secrets: await unseal(keys, order), deadlineMs })
   }
 
   return {
@@ -246,6 +256,11 @@ export function createAllocations(
       await Promise.all(docket.entries().map((entry) => end(entry, reason, graceMs)))
     },
   }
+}
+
+/** @throws {UnsealError} the key is not, or no longer, known here. */
+async function unseal(keys: KeyRing, { sealed }: Allocation): Promise<AllocationSecrets> {
+  return allocationSecretsCodec.decode(await keys.open(sealed))
 }
 
 /** Stops an instance and waits until its end is on record. */
