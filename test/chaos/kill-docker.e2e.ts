@@ -3,22 +3,16 @@
  * own, and each may be gone while the others go on. What the engines themselves show is the proof;
  * random moments are for kill-simulated.e2e.ts.
  */
-import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { missingForEngines } from '../../scripts/dev/engine-need.ts'
-import {
-  buildImage,
-  type Image,
-  pushImage,
-  randomLayer,
-  smallImage,
-} from '../../scripts/image/index.ts'
+import { type Image, pushImage } from '../../scripts/image/index.ts'
 import { amissInApi, type Desired } from './desired.ts'
 import { type ContainerSight, createEngineSight, type EngineSight } from './engine-sight.ts'
 import type { Member } from './member.ts'
 import { type ChaosNetwork, startChaosNetwork } from './network.ts'
+import { makeImage, untilFilesGrow } from './slow-image.ts'
 import { openSlowLine, type SlowLine } from './slow-line.ts'
 import { createTenant, type InstanceSight, type Look, type Tenant } from './tenant.ts'
 import { createWatcher, type Watcher } from './watcher.ts'
@@ -77,7 +71,10 @@ const title = 'kill -9 on real Docker engines'
     const deploy = async (): Promise<Image> => {
       if (desired.name !== '') await remove()
       versions += 1
-      const image = await makeImage(`chaos-${process.pid}-${versions}`)
+      const image = await makeImage({
+        seed: `chaos-${process.pid}-${versions}`,
+        sizeBytes: imageBytes,
+      })
       const { url } = network.registry
       const repository = `chaos-${versions}`
       await pushImage(image, { registry: url, repository })
@@ -256,15 +253,6 @@ function tell(text: string): void {
   process.stderr.write(`chaos on Docker: ${text}\n`)
 }
 
-async function makeImage(seed: string): Promise<Image> {
-  const small = await smallImage()
-  return buildImage({
-    layers: [...small.layers, await randomLayer({ sizeBytes: imageBytes, seed })],
-    format: 'docker',
-    config: { Cmd: ['/start'], Env: ['PATH=/bin'] },
-  })
-}
-
 function inState(look: Look, state: string): InstanceSight | undefined {
   return look.is === 'there' ? look.instances.find((it) => it.state === state) : undefined
 }
@@ -280,30 +268,4 @@ function isMoved(now: readonly InstanceSight[], before: readonly InstanceSight[]
         potluck.epoch > old.epoch,
     ),
   )
-}
-
-/** Until the files in `folder` hold so many bytes more than now. */
-async function untilFilesGrow(folder: string, bytes: number): Promise<void> {
-  const deadlineMs = performance.now() + 60_000
-  const startBytes = await bytesIn(folder)
-  while ((await bytesIn(folder)) < startBytes + bytes) {
-    if (performance.now() > deadlineMs) throw new Error(`${folder} did not grow by ${bytes} bytes`)
-    await sleep(5)
-  }
-}
-
-/** On the disk: files of chunks are made at their full size, with holes. */
-async function bytesIn(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const sizes = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map((entry) =>
-        stat(join(entry.parentPath, entry.name)).then(
-          ({ blocks }) => blocks * 512,
-          () => 0,
-        ),
-      ),
-  )
-  return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -141,13 +141,13 @@ function createStory(
         return want('start', { ...desired, state: 'running' }, () => tenant.start(name))
       }
       const dice = random.between(1, 10)
-      if (dice <= 3) {
+      if (dice <= 2) {
         const next = random.pick([1, 2, 3].filter((count) => count !== replicas))
         return want(`scale from ${replicas} to ${next}`, { ...desired, replicas: next }, () =>
           tenant.scale(name, next),
         )
       }
-      if (dice <= 4) return want('stop', { ...desired, state: 'stopped' }, () => tenant.stop(name))
+      if (dice <= 3) return want('stop', { ...desired, state: 'stopped' }, () => tenant.stop(name))
       if (dice <= 8) {
         return want('delete', { ...desired, state: 'deleted' }, () => tenant.remove(name))
       }
