@@ -33,7 +33,7 @@ import { endProcesses, type FoundProcess, findProcesses } from './processes.ts'
 import { ping, untilReady } from './readiness.ts'
 
 export type ManagedEngineInit = Readonly<{
-  /** On a disk: layers, volumes, the programs' logs. The engine owns `docker/` in it. */
+  /** On a disk: layers and volumes. The engine owns `docker/` in it. */
   dataDir: string
   /**
    * The daemon's folder below /run, short enough for sockets. The engine owns `engine/` in it, where
@@ -41,7 +41,7 @@ export type ManagedEngineInit = Readonly<{
    */
   runDir: string
   pool?: PoolInit
-  /** Bound of the tmpfs: containers' configurations and logs (20 MB each at most). */
+  /** Bound of the tmpfs: containers' configurations and logs (20 MB each at most), the programs' logs. */
   tmpfsBytes?: number
   startTimeoutMs?: number
   /** Where the programs are found. */

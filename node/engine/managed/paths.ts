@@ -1,7 +1,8 @@
 /**
  * Where an engine of the node's own keeps what. The rule behind the lay-out: dockerd and containerd
  * write a container's Env in plain text to four places, and all of them lie under `runDir`, which
- * is one tmpfs; only image layers, volumes and writable layers lie on the disk.
+ * is one tmpfs; only image layers, volumes and writable layers lie on the disk. The programs' logs are
+ * on the tmpfs too: dockerd names the digest of each image that it pulls.
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -53,9 +54,11 @@ export function managedPaths(dataDir: string, nodeRunDir: string): ManagedPaths 
     bound: [
       [join(runDir, 'data-containers'), join(dataRoot, 'containers')],
       [join(runDir, 'data-containerd'), join(dataRoot, 'containerd')],
+      // Which layers were pulled, by digest: Docker never takes it back (20.10).
+      [join(runDir, 'data-distribution'), join(dataRoot, 'image/overlay2/distribution')],
     ],
-    log: join(dataDir, 'dockerd.log'),
-    containerdLog: join(dataDir, 'containerd.log'),
+    log: join(runDir, 'dockerd.log'),
+    containerdLog: join(runDir, 'containerd.log'),
     cgroup: `/potluck-${tag}`,
   }
 }
