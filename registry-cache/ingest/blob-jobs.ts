@@ -8,7 +8,6 @@
  *        └───────────┴──────▶ failed      wrong bytes: what was read is discarded
  */
 import assert from 'node:assert/strict'
-import type { LimitFunction } from 'p-limit'
 import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import type { BlobDraft, BundleStore, FinishedBlob } from '../../protocol/chunk-store/index.ts'
 import type { BlobId } from '../../protocol/ids.ts'
@@ -16,6 +15,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { Credentials, ImageSource, ResolvedBlob } from '../oci/index.ts'
 import { IngesterStoppedError, WrongBlobError } from './errors.ts'
 import { openWhole, readIntoDraft } from './read-into-draft.ts'
+import type { ReadPlaces } from './read-places.ts'
 
 export type KeyedBlob = ResolvedBlob & Readonly<{ key: Uint8Array }>
 /** Where a blob is read, and as whom. */
@@ -37,12 +37,18 @@ export interface BlobHold {
   release(): void
 }
 
-export type BlobJobsInit = Readonly<{ minBytes: number; windowMs: number }>
+export type BlobJobsInit = Readonly<{
+  /** So many bytes a window must come. */
+  minBytes: number
+  /** Instead of `minBytes`, while others wait for a place or for this very blob. */
+  crowdedMinBytes: number
+  windowMs: number
+}>
 export type BlobJobsComponents = Readonly<{
   store: BundleStore
   source: ImageSource
   /** Bounds what is read at once over all images. */
-  limit: LimitFunction
+  places: ReadPlaces
   onStreamed: ((bytes: number) => void) | undefined
   logger: Logger
 }>
@@ -55,6 +61,8 @@ type Job = {
   readonly settled: Promise<void>
   readonly key: Uint8Array
   draft: BlobDraft | undefined
+  /** Somebody waits for it who would read it from another host. */
+  shared: boolean
   holders: number
   bytesDone: number
   registryBytes: number
@@ -67,7 +75,7 @@ export interface BlobJobs {
 }
 
 export function createBlobJobs(init: BlobJobsInit, components: BlobJobsComponents): BlobJobs {
-  const { store, limit } = components
+  const { store, places } = components
   const jobs = new Map<BlobId, Job>()
   /** Every job that still does something, also those that were replaced. */
   const running = new Set<Promise<void>>()
@@ -79,23 +87,41 @@ export function createBlobJobs(init: BlobJobsInit, components: BlobJobsComponent
     const { signal } = controller
     // A copy: the request that brought the key may end, and wipe it, before this job does.
     const key = Uint8Array.from(blob.key)
+    let isRetried = false
     const work = async (): Promise<FinishedBlob> => {
       await before
       signal.throwIfAborted()
-      job.draft = await store.createBlobDraft(id, blob.sizeBytes, chunkSizeFor(blob.sizeBytes))
-      const part = { blob: { ...blob, key }, draft: job.draft, signal, ...origin }
-      await readIntoDraft({ ...part, ...init }, components, {
-        onHeld: (bytes) => {
+      const host = hostOf(origin)
+      const events = {
+        onHeld: (bytes: number) => {
           job.bytesDone = bytes
         },
-        onRead: (bytes) => {
+        onRead: (bytes: number) => {
           job.registryBytes += bytes
           components.onStreamed?.(bytes)
         },
-      })
-      return await job.draft.finish()
+      }
+      const minBytes = (): number =>
+        job.shared || places.othersWait(host) ? init.crowdedMinBytes : init.minBytes
+      for (;;) {
+        job.draft = await store.createBlobDraft(id, blob.sizeBytes, chunkSizeFor(blob.sizeBytes))
+        const { draft } = job
+        const isResumed = draft.heldCount > 0
+        const part = { blob: { ...blob, key }, draft, signal, ...origin }
+        try {
+          await readIntoDraft({ ...part, minBytes, windowMs: init.windowMs }, components, events)
+          return await draft.finish()
+        } catch (error) {
+          if (!(error instanceof WrongBlobError && isResumed) || isRetried) throw error
+          // Another's registry may have sent what the draft began with: before anyone is blamed,
+          // this one is asked for all of it.
+          isRetried = true
+          await draft.discard()
+          signal.throwIfAborted()
+        }
+      }
     }
-    const done = limit(work)
+    const done = places.run(hostOf(origin), work, signal)
     const settled = done.then(
       () => undefined,
       async (error: unknown) => {
@@ -107,6 +133,7 @@ export function createBlobJobs(init: BlobJobsInit, components: BlobJobsComponent
     const job: Job = {
       ...{ origin, controller, done, settled, key },
       draft: undefined,
+      shared: false,
       ...{ holders: 0, bytesDone: 0, registryBytes: 0 },
     }
     jobs.set(id, job)
@@ -135,6 +162,7 @@ export function createBlobJobs(init: BlobJobsInit, components: BlobJobsComponent
       const known = jobs.get(id)
       const job = known && !known.controller.signal.aborted ? known : begin(id, blob, origin)
       job.holders += 1
+      job.shared ||= hostOf(job.origin) !== hostOf(origin)
       let held = true
       return {
         id,
@@ -166,6 +194,11 @@ export function createBlobJobs(init: BlobJobsInit, components: BlobJobsComponent
       while (running.size > 0) await Promise.all(running)
     },
   }
+}
+
+/** The registry's host: the first part of a resolved repository. */
+function hostOf({ repository }: BlobOrigin): string {
+  return repository.slice(0, repository.indexOf('/'))
 }
 
 /** A fault keeps what was read, to be gone on with; wrong bytes do not deserve it. */

@@ -3,7 +3,6 @@
  * not read again, what another ingest reads is waited for. The same request again costs nothing and
  * gives the same bundle, so whoever lost the answer just asks again.
  */
-import pLimit from 'p-limit'
 import { blobTravelBytes, cutFor, encodeDescriptor } from '../../protocol/bundle/index.ts'
 import {
   BudgetExceededError,
@@ -16,6 +15,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { ImageSource } from '../oci/index.ts'
 import { type BlobOrigin, createBlobJobs, type KeyedBlob } from './blob-jobs.ts'
 import { createPull, type Pull } from './pull.ts'
+import { createReadPlaces } from './read-places.ts'
 
 export type IngestRequest = BlobOrigin &
   Readonly<{
@@ -59,10 +59,12 @@ export interface Ingester {
 export type IngesterInit = Readonly<{
   /** Blobs of one image read at once. */
   blobsPerImage?: number
-  /** Blobs read at once over all images. */
+  /** Blobs read at once over all images; a registry host gets at most half: `createReadPlaces`. */
   blobsMax?: number
   /** So many bytes a window of waiting, or the read is given up for now. */
   minProgressBytes?: number
+  /** Instead, while others wait for a place or for the blob itself. */
+  crowdedProgressBytes?: number
   minProgressMs?: number
 }>
 
@@ -84,10 +86,18 @@ const slippedCodes = new Set(['BLOB_REMOVED', 'BUNDLE_REMOVED', 'DRAFT_CLOSED', 
 export function createIngester(init: IngesterInit, components: IngesterComponents): Ingester {
   const { blobsPerImage = 3, blobsMax = 12 } = init
   const { minProgressBytes = 256 << 10, minProgressMs = 120_000 } = init
+  const { crowdedProgressBytes = Math.max(minProgressBytes, 4 << 20) } = init
   const { store, source, announce, logger } = components
   const jobs = createBlobJobs(
-    { minBytes: minProgressBytes, windowMs: minProgressMs },
-    { store, source, limit: pLimit(blobsMax), logger, onStreamed: components.onStreamed },
+    {
+      minBytes: minProgressBytes,
+      crowdedMinBytes: crowdedProgressBytes,
+      windowMs: minProgressMs,
+    },
+    {
+      ...{ store, source, logger, onStreamed: components.onStreamed },
+      places: createReadPlaces({ placesMax: blobsMax }),
+    },
   )
   const wanted = new Set<BundleId>()
   const announced = new Set<BundleId>()

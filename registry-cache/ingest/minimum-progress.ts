@@ -3,8 +3,8 @@
  * drips a byte a minute would hold a pull, and all who wait for it, for ever.
  */
 export type MinimumProgressInit = Readonly<{
-  /** So many bytes must come… */
-  minBytes: number
+  /** So many bytes must come, asked anew each time… */
+  minBytes: () => number
   /** …in so much waiting for the source; the consumer's own time is not counted. */
   windowMs: number
   /** What ends the stream when they do not. */
@@ -45,7 +45,7 @@ export async function* withMinimumProgress(
         return
       }
       cameBytes += next.value.length
-      if (cameBytes >= minBytes) {
+      if (cameBytes >= minBytes()) {
         cameBytes = 0
         waitedMs = 0
       }

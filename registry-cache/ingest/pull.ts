@@ -5,7 +5,7 @@ import type { FinishedBlob } from '../../protocol/chunk-store/index.ts'
 import { ImageSourceError } from '../oci/index.ts'
 import type { BlobHold, BlobJobs, BlobOrigin, KeyedBlob } from './blob-jobs.ts'
 import { checkConfig } from './check-config.ts'
-import { ConfigTooLargeError } from './errors.ts'
+import { ConfigTooLargeError, RegistryTooSlowError, WrongBlobError } from './errors.ts'
 
 export type PullInit = BlobOrigin & Readonly<{ blobs: readonly KeyedBlob[] }>
 
@@ -56,7 +56,7 @@ export function createPull(init: PullInit, components: PullComponents): Pull {
       } catch (error) {
         letGo(blob)
         const isOurs = hold.origin === init || sameOrigin(hold.origin, init)
-        if (isOurs || !(error instanceof ImageSourceError)) throw error
+        if (isOurs || !isOfOrigin(error)) throw error
       }
     }
   }
@@ -91,6 +91,13 @@ export function createPull(init: PullInit, components: PullComponents): Pull {
       return registryBytes
     },
   }
+}
+
+/** What one registry or account did, and another may not. */
+function isOfOrigin(error: unknown): boolean {
+  return [ImageSourceError, RegistryTooSlowError, WrongBlobError].some(
+    (kind) => error instanceof kind,
+  )
 }
 
 function sameOrigin(a: BlobOrigin, b: BlobOrigin): boolean {

@@ -24,7 +24,7 @@ export type ReadIntoDraft = Readonly<{
   repository: string
   credentials: Credentials | undefined
   /** See `withMinimumProgress`. */
-  minBytes: number
+  minBytes: () => number
   windowMs: number
   signal: AbortSignal
 }>
@@ -59,7 +59,7 @@ export async function readIntoDraft(
         minBytes,
         windowMs,
         signal,
-        tooSlow: () => new RegistryTooSlowError(repository, minBytes, windowMs),
+        tooSlow: () => new RegistryTooSlowError(repository, minBytes(), windowMs),
       },
     )
     try {
