@@ -205,6 +205,72 @@ describe('allocations', () => {
     expect(error).to.have.property('code', 'UNSEAL_FAILED')
   })
 
+  it('never lets the end of an old epoch touch the record of a newer one', async () => {
+    const allocations = await open()
+    await allocations.offer(await order())
+    await until('running')
+    const newer = await order({ epoch: 4 as Epoch, instance: uuid(77) as InstanceId })
+    await allocations.offer(newer)
+    await until('running', 4)
+    // A daemon that is killed now finds the newer order, and not the older one's end.
+    const book = await openSlotBook({ store })
+    expect(book.memory(f.allocation.slot)?.fence.epoch).to.equal(4)
+    expect(book.live().map(({ order: held }) => held.payload)).to.deep.equal([newer.payload])
+    const twin = await allocations.offer(await order({ epoch: 4 as Epoch }))
+    expect(twin?.refusal?.code).to.equal('CONFLICTING_ORDER')
+    await allocations.stopAll({ code: 'TEST', message: 'over' }, 0)
+  })
+
+  it('takes no order once it is leaving', async () => {
+    const allocations = await open()
+    await allocations.stopAll({ code: 'TEST', message: 'over' }, 0)
+    const answer = await allocations.offer(await order())
+    expect(answer?.refusal?.code).to.equal('NODE_STOPPING')
+    expect(await containers()).to.have.length(0)
+  })
+
+  it('tries to put an end on record until the disk takes it, and harms nothing else', async () => {
+    const allocations = await open()
+    await allocations.offer(await order())
+    await until('running')
+    const write = store.batch.bind(store)
+    let refused = 0
+    store.batch = async (...args) => {
+      if (refused++ === 0) throw new Error('no space left on device')
+      await write(...args)
+    }
+    await allocations.revoke(f.signRevocation())
+    expect(refused).to.be.at.least(2)
+    expect((await openSlotBook({ store })).live()).to.deep.equal([])
+  })
+
+  it('sweeps away what an engine made too late', async () => {
+    const allocations = await open()
+    await allocations.offer(await order())
+    await until('running')
+    const [ours] = await containers()
+    await engine.run(
+      {
+        node: f.node,
+        slot: slot(9),
+        term: f.allocation.term,
+        epoch: f.allocation.epoch,
+        instance: uuid(99) as InstanceId,
+        image: digest,
+        reference: `127.0.0.1:1/bundle@${digest}`,
+        command: [],
+        env: {},
+        hostname: 'stray',
+        limits: f.allocation.resources,
+      },
+      { signal },
+    )
+    expect(await containers()).to.have.length(2)
+    await allocations.sweep({ signal })
+    expect((await containers()).map(({ id }) => id)).to.deep.equal([ours?.id])
+    await allocations.stopAll({ code: 'TEST', message: 'over' }, 0)
+  })
+
   it('stops what has lapsed', async () => {
     const allocations = await open()
     await allocations.offer(await order({ leaseEndMs: nowMs - 61_000 }))

@@ -12,13 +12,7 @@ import type {
   Renewal,
 } from '../../protocol/control/index.ts'
 import { describeError, errorCode, PotluckError } from '../../protocol/errors.ts'
-import {
-  compareFence,
-  type InstanceId,
-  type PeerId,
-  parseSlotId,
-  type SlotId,
-} from '../../protocol/ids.ts'
+import { compareFence, type InstanceId, type PeerId, type SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import {
   type Allocation,
@@ -34,12 +28,15 @@ import type { KeyRing } from '../../protocol/sealing/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Guard } from '../guard/index.ts'
+import { admit } from './admission.ts'
 import { stopAtMs } from './deadlines.ts'
 import { Docket, type DocketEntry } from './docket.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
 import { startInstance } from './instance.ts'
-import { isFinal } from './instance-state.ts'
+import { reap } from './reap.ts'
+import { recordEnd } from './record-end.ts'
 import { orderHashOf, type SlotBook } from './slot-book.ts'
+import { createSlotTurns } from './slot-turns.ts'
 
 export type AllocationsInit = Readonly<{
   node: PeerId
@@ -75,7 +72,9 @@ export interface Allocations {
   readonly docket: Pick<Docket, 'held' | 'reports' | 'ticketFor' | 'hintsFor' | 'entries'>
   /** Keys that orders here are sealed to, those being taken included: not to be forgotten. */
   keysInUse(): readonly Uint8Array[]
-  /** Ends all and removes what they left. */
+  /** Removes what an engine made after it was told not to. Call it now and then. */
+  sweep(options: { readonly signal: AbortSignal }): Promise<void>
+  /** Takes no more orders, ends all, and removes what they left. */
   stopAll(reason: Fault, graceMs: number): Promise<void>
 }
 
@@ -97,14 +96,11 @@ export function createAllocations(
   const { node, allocationsMax, remembered, onReport } = init
   const { keeper, time, book, keys, engine, images, guard, clock, logger } = components
   const docket = new Docket()
-  /** Orders are taken one at a time: two for one slot must not overtake one another. */
-  let turn: Promise<unknown> = Promise.resolve()
+  const turns = createSlotTurns()
+  /** Slots whose order is being taken: they count as running already. */
+  const taking = new Map<SlotId, number>()
+  let isLeaving = false
 
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = turn.then(work)
-    turn = done.catch(() => undefined)
-    return done
-  }
   /** `next`: an instance that is about to begin; the guard knows before its container exists. */
   const tellGuard = (next?: [InstanceId, number]): Promise<void> => {
     const times = docket.stopTimes()
@@ -120,10 +116,7 @@ export function createAllocations(
         order,
         secrets,
         node,
-        imageIsShared: () =>
-          docket
-            .entries()
-            .some(({ order: other }) => other.bundle === order.bundle && other.slot !== order.slot),
+        imageIsShared: () => docket.sharesBundle(order),
         onChange: onReport,
       },
       { engine, images, clock, logger },
@@ -132,24 +125,20 @@ export function createAllocations(
       order,
       signed,
       instance,
-      settled: instance.ended.then(() => settle(entry)),
+      settled: instance.ended
+        .then(() => recordEnd(entry, { docket, book, keys, keysInUse, tellGuard, clock, logger }))
+        .catch((error: unknown) => logger.error({ slot: order.slot, error }, 'an instance broke')),
       ticket: order.ticket,
       stopAtMs: deadlineMs,
     }
     docket.begin(entry)
   }
 
-  /** An instance has ended: its order is over, its key forgotten, its last report kept. */
-  const settle = async (entry: DocketEntry): Promise<void> => {
-    const { order } = entry
-    if (!isFinal(entry.instance.report().state)) return // handed over
-    await keys.forget(order.sealed.recipientKey)
-    if (!docket.finish(entry)) return
-    await book.end(order.slot, { term: order.term, epoch: order.epoch })
-    await tellGuard()
-  }
+  const keysInUse = (): readonly Uint8Array[] =>
+    book.live().map(({ order }) => allocationCodec.decode(order.payload).sealed.recipientKey)
 
   const take = async (signed: Signed, order: Allocation): Promise<void> => {
+    if (isLeaving) throw new PotluckError('NODE_STOPPING', 'this node is about to stop')
     const nowMs = time.nowMs()
     if (nowMs === undefined) {
       throw new PotluckError('TIME_UNKNOWN', "the coordinator's time is not known here yet")
@@ -157,8 +146,19 @@ export function createAllocations(
     const memory = book.memory(order.slot)
     const orderHash = orderHashOf(signed)
     if (judgeAllocation(order, { self: node, nowMs, memory, orderHash }) === 'redelivered') return
-    const running = docket.entries().map((entry) => entry.order.slot)
-    admit(order, running, allocationsMax)
+    admit(order, signed, [...running(), ...taking], allocationsMax)
+    taking.set(order.slot, signed.payload.length)
+    try {
+      await start(signed, order)
+    } finally {
+      taking.delete(order.slot)
+    }
+  }
+
+  const running = (): [SlotId, number][] =>
+    docket.entries().map(({ order, signed }) => [order.slot, signed.payload.length])
+
+  const start = async (signed: Signed, order: Allocation): Promise<void> => {
     // Before anything is on record: what cannot be opened is not taken.
     const secrets = await unseal(keys, order)
     const leaseEndMs = time.bootMsAt(order.leaseEndMs) ?? 0
@@ -194,33 +194,32 @@ export function createAllocations(
       const kept = docket.entries().map(({ order }) => order)
       await keys.forgetAllBut(kept.map((order) => order.sealed.recipientKey))
       await tellGuard()
-      await reap(engine, kept, { signal, logger })
-    },
-    offer(signed) {
-      return inTurn(async () => {
-        let order: Allocation
-        try {
-          order = keeper.open('allocation', signed, allocationCodec)
-        } catch (error) {
-          logger.warn({ error }, 'an order was refused')
-          return undefined // what is not genuine gets no answer
-        }
-        const { slot, term, epoch } = order
-        try {
-          await take(signed, order)
-          return { type: 'order-answer', slot, term, epoch }
-        } catch (error) {
-          logger.warn({ slot, epoch, error }, 'an order was refused')
-          const code = errorCode(error) ?? 'ORDER_FAILED'
-          const refusal = { code, message: describeError(error).slice(0, 2_000) }
-          return { type: 'order-answer', slot, term, epoch, refusal }
-        }
+      await reap(engine, () => kept.map((order) => order.instance), {
+        isIdle: () => kept.length === 0, // else an image may be one that is being pulled
+        signal,
+        logger,
       })
+    },
+    async offer(signed) {
+      let order: Allocation
+      try {
+        order = keeper.open('allocation', signed, allocationCodec)
+      } catch (error) {
+        logger.warn({ error }, 'an order was refused')
+        return undefined // what is not genuine gets no answer
+      }
+      try {
+        await turns.take(order.slot, () => take(signed, order))
+        return answerTo(order)
+      } catch (error) {
+        logger.warn({ slot: order.slot, epoch: order.epoch, error }, 'an order was refused')
+        return answerTo(order, error)
+      }
     },
     async revoke(signed) {
       const revocation = keeper.open('revocation', signed, revocationCodec)
       const { slot, reason, graceMs } = revocation
-      await turn // an order that is being taken comes before it
+      await turns.free(slot) // an order that is being taken comes before it
       judgeRevocation(revocation, { self: node, memory: book.memory(slot) })
       const entry = docket.get(slot)
       if (entry && compareFence(entry.order, revocation) <= 0) {
@@ -232,15 +231,7 @@ export function createAllocations(
       await book.end(slot, { term: revocation.term, epoch: revocation.epoch })
     },
     async renew(renewals) {
-      for (const { slot, term, epoch, leaseEndMs, ticket } of renewals) {
-        const entry = docket.get(slot)
-        if (!entry || compareFence(entry.order, { term, epoch }) !== 0) continue
-        const endMs = time.bootMsAt(leaseEndMs)
-        if (endMs !== undefined) {
-          entry.stopAtMs = Math.max(entry.stopAtMs, stopAtMs(endMs, entry.order))
-        }
-        if (ticket) entry.ticket = ticket
-      }
+      for (const renewal of renewals) extend(docket.get(renewal.slot), renewal, time)
       if (docket.size > 0) await tellGuard()
     },
     tick() {
@@ -250,9 +241,18 @@ export function createAllocations(
       }
     },
     docket,
-    keysInUse: () =>
-      book.live().map(({ order }) => allocationCodec.decode(order.payload).sealed.recipientKey),
+    keysInUse,
+    async sweep({ signal }) {
+      if (isLeaving) return
+      await reap(engine, () => [...docket.entries().map(({ order }) => order.instance)], {
+        isIdle: () => docket.size === 0 && taking.size === 0,
+        signal,
+        logger,
+      })
+    },
     async stopAll(reason, graceMs) {
+      isLeaving = true
+      await turns.allFree()
       await Promise.all(docket.entries().map((entry) => end(entry, reason, graceMs)))
     },
   }
@@ -263,37 +263,25 @@ async function unseal(keys: KeyRing, { sealed }: Allocation): Promise<Allocation
   return allocationSecretsCodec.decode(await keys.open(sealed))
 }
 
+/** A lease only grows: an answer that came late takes nothing back. */
+function extend(entry: DocketEntry | undefined, renewal: Renewal, time: CoordinatorTime): void {
+  if (!entry || compareFence(entry.order, renewal) !== 0) return
+  const endMs = time.bootMsAt(renewal.leaseEndMs)
+  if (endMs !== undefined) {
+    entry.stopAtMs = Math.max(entry.stopAtMs, stopAtMs(endMs, entry.order))
+  }
+  if (renewal.ticket) entry.ticket = renewal.ticket
+}
+
+function answerTo({ slot, term, epoch }: Allocation, error?: unknown): OrderAnswer {
+  if (error === undefined) return { type: 'order-answer', slot, term, epoch }
+  const code = errorCode(error) ?? 'ORDER_FAILED'
+  const refusal = { code, message: describeError(error).slice(0, 2_000) }
+  return { type: 'order-answer', slot, term, epoch, refusal }
+}
+
 /** Stops an instance and waits until its end is on record. */
 async function end(entry: DocketEntry, reason: Fault, graceMs: number): Promise<void> {
   await entry.instance.stop(reason, graceMs)
   await entry.settled
-}
-
-/** @throws {PotluckError} GROUP_ALREADY_HERE, NODE_FULL: there is no room beside what runs here. */
-function admit(order: Allocation, running: readonly SlotId[], allocationsMax: number): void {
-  const others = running.filter((slot) => slot !== order.slot)
-  const { group } = parseSlotId(order.slot)
-  if (others.some((slot) => parseSlotId(slot).group === group)) {
-    throw new PotluckError('GROUP_ALREADY_HERE', `another slot of group ${group} runs here`)
-  }
-  if (others.length >= allocationsMax) {
-    throw new PotluckError('NODE_FULL', `${allocationsMax} allocations are all the chef allows`)
-  }
-}
-
-/** Removes containers and images of this node that no order accounts for. */
-async function reap(
-  engine: Engine,
-  kept: readonly Allocation[],
-  { signal, logger }: { readonly signal: AbortSignal; readonly logger: Logger },
-): Promise<void> {
-  const instances = new Set(kept.map((order) => order.instance))
-  const containers = await engine.list({ signal })
-  for (const container of containers) {
-    if (instances.has(container.instance)) continue
-    logger.info({ container: container.id, slot: container.slot }, 'removing what has no order')
-    await engine.remove(container.id, { signal, graceMs: 0 })
-  }
-  if (kept.length > 0) return // an image may be one that is being pulled
-  for (const image of await engine.images({ signal })) await engine.removeImage(image, { signal })
 }

@@ -79,6 +79,11 @@ export class Docket {
     return new Map(this.entries().map(({ order, stopAtMs }) => [order.instance, stopAtMs]))
   }
 
+  /** Whether another slot runs the same image. */
+  sharesBundle({ slot, bundle }: Allocation): boolean {
+    return this.entries().some(({ order }) => order.bundle === bundle && order.slot !== slot)
+  }
+
   /** @throws {PotluckError} NO_TICKET */
   ticketFor(bundle: BundleId): Signed {
     const entry = this.entries().find(({ order }) => order.bundle === bundle)

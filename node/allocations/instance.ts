@@ -15,7 +15,7 @@ import { containerEnv } from './container-env.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
 import { isFinal, move } from './instance-state.ts'
 import { afterExit, steadyMs } from './restart-rule.ts'
-import { watchContainer } from './watch-container.ts'
+import { type ContainerEnd, watchContainer } from './watch-container.ts'
 
 export type InstanceInit = Readonly<{
   order: Allocation
@@ -46,6 +46,7 @@ export interface Instance {
 /** Longer than any engine call but a pull should take. */
 const engineMs = 120_000
 const removeRetryMs = 2_000
+const engineRetryMs = 1_000
 
 const handedOver: Fault = { code: 'HANDED_OVER', message: 'a newer epoch has the container' }
 
@@ -121,6 +122,23 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
     return isBegun ? await engine.restart(found.id, call()) : found
   }
 
+  /** An engine that is away for a while says nothing of the container: it lives on without it. */
+  const watchThroughOutages = async (id: string): Promise<ContainerEnd> => {
+    const { storageBytes } = order.resources
+    for (;;) {
+      try {
+        return await watchContainer(
+          { id, storageBytes, signal: stopping.signal },
+          { engine, clock, logger },
+        )
+      } catch (error) {
+        if (errorCode(error) !== 'ENGINE_UNREACHABLE') throw error
+        logger.warn({ error }, 'the engine is away; waiting for it')
+        await clock.sleep(engineRetryMs, { signal: stopping.signal })
+      }
+    }
+  }
+
   /** Runs until the container must not be started again; the verdict's fault, if it failed. */
   const run = async (): Promise<Fault | undefined> => {
     let container = (await adopt()) ?? (await create())
@@ -128,10 +146,7 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
     for (;;) {
       const startedMs = clock.nowMs()
       if (container.state === 'running' || container.state === 'paused') become('running')
-      const end = await watchContainer(
-        { id: container.id, storageBytes: order.resources.storageBytes, signal: stopping.signal },
-        { engine, clock, logger },
-      )
+      const end = await watchThroughOutages(container.id)
       if ('fault' in end) return end.fault
       exitCode = end.exitCode
       const ranMs = clock.nowMs() - startedMs

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
-import type { SlotId } from '../../protocol/ids.ts'
+import { compareFence, type SlotId } from '../../protocol/ids.ts'
 import type { SlotMemory } from '../../protocol/orders/index.ts'
 import { collection, type Store } from '../../protocol/store/index.ts'
 import {
@@ -31,7 +31,7 @@ export interface SlotBook {
   live(): readonly (SlotEntry & { readonly order: Signed })[]
   /** Durable when it resolves. */
   take(slot: SlotId, fence: SlotEntry['fence'], order: Signed): Promise<void>
-  /** The order has ended; the fence stays for good. */
+  /** The order of this fence has ended; the fence stays for good. A newer one is left alone. */
   end(slot: SlotId, fence: SlotEntry['fence']): Promise<void>
 }
 
@@ -61,6 +61,10 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
         entry.order === undefined ? [] : [{ ...entry, order: entry.order }],
       ),
     take: (slot, fence, order) => keep({ slot, fence, orderHash: orderHashOf(order), order }),
-    end: (slot, fence) => keep({ slot, fence }),
+    async end(slot, fence) {
+      const entry = known.get(slot)
+      if (entry && compareFence(entry.fence, fence) > 0) return
+      await keep({ slot, fence })
+    },
   }
 }

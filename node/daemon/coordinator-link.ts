@@ -3,7 +3,7 @@
  * message, and how it takes its leave.
  */
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
-import type { ControlLink } from '../../protocol/control/index.ts'
+import type { ControlLink, UpMessage } from '../../protocol/control/index.ts'
 import type { BundleId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
@@ -28,9 +28,25 @@ const instancesMax = 64
 /** How long containers have between SIGTERM and SIGKILL when the daemon ends. */
 const goodbyeGraceMs = 5_000
 
-/** Connects, and stays connected until the link or the peer is stopped. */
-export function connectCoordinator(parts: Parts): ControlLink {
+export interface CoordinatorLink {
+  /** False when there is no stream; nothing is queued for later. */
+  send(message: UpMessage): boolean
+  /**
+   * Lets slots be given away at once, then removes the containers. Strict groups' slots are let go
+   * only when they have stopped.
+   */
+  leave(reason: string): Promise<void>
+}
+
+/** Connects, and stays connected until it has left or the peer is stopped. */
+export function connectCoordinator(parts: Parts): CoordinatorLink {
   const { peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
+  /** Said again on a new stream: the coordinator may have missed it. */
+  let leaving: UpMessage | undefined
+  const sayGoodbye = (goodbye: UpMessage): void => {
+    leaving = goodbye
+    link.send(goodbye)
+  }
   /** The most recently used ones. */
   const bundles = (): BundleId[] =>
     chunks
@@ -56,7 +72,7 @@ export function connectCoordinator(parts: Parts): ControlLink {
         return
     }
   }
-  const link = peer.connect({
+  const link: ControlLink = peer.connect({
     facts: async () => ({
       capacity: capacity.now(),
       held: allocations.docket.held(),
@@ -70,6 +86,7 @@ export function connectCoordinator(parts: Parts): ControlLink {
       misbehaviour: misbehaviour.take(),
     }),
     onUp() {
+      if (leaving) link.send(leaving)
       for (const bundle of bundles()) swarm.announce(bundle)
     },
     onBeatAnswer(answer) {
@@ -83,26 +100,23 @@ export function connectCoordinator(parts: Parts): ControlLink {
       )
     },
   })
-  return link
+  return {
+    send: (message) => link.send(message),
+    async leave(reason) {
+      const loose = allocations.docket.entries().filter(({ order }) => !order.strict)
+      const slots = loose.map(({ order }) => order.slot)
+      const stopped = allocations.stopAll(
+        { code: 'NODE_STOPPING', message: reason },
+        goodbyeGraceMs,
+      )
+      sayGoodbye({ type: 'goodbye', reason, slots })
+      await stopped
+      sayGoodbye({ type: 'goodbye', reason })
+      await link.stop()
+    },
+  }
 }
 
 function isInUse(allocations: Allocations, bundle: BundleId): boolean {
   return allocations.docket.entries().some(({ order }) => order.bundle === bundle)
-}
-
-/**
- * Lets slots be given away at once, then removes the containers. Strict groups' slots are let go
- * only when they have stopped.
- */
-export async function sayGoodbye(
-  allocations: Allocations,
-  link: ControlLink,
-  reason: string,
-): Promise<void> {
-  const loose = allocations.docket.entries().filter(({ order }) => !order.strict)
-  const slots = loose.map(({ order }) => order.slot)
-  if (slots.length > 0) link.send({ type: 'goodbye', reason, slots })
-  await allocations.stopAll({ code: 'NODE_STOPPING', message: reason }, goodbyeGraceMs)
-  link.send({ type: 'goodbye', reason })
-  await link.stop()
 }

@@ -5,7 +5,6 @@
 import { join } from 'node:path'
 import { openBundleStore } from '../../protocol/chunk-store/index.ts'
 import { bootId, systemClock } from '../../protocol/clock.ts'
-import type { ControlLink } from '../../protocol/control/index.ts'
 import { describeError } from '../../protocol/errors.ts'
 import { identityFromSeed, loadOrCreateSeed, machineIdOf } from '../../protocol/identity/index.ts'
 import type { Logger } from '../../protocol/log/index.ts'
@@ -30,7 +29,7 @@ import {
 import type { NodeConfig } from '../config.ts'
 import { rememberedStopTimes } from '../guard/index.ts'
 import { createCapacityWatch } from './capacity-watch.ts'
-import { connectCoordinator, sayGoodbye } from './coordinator-link.ts'
+import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
 
 export type NodeContext = Readonly<{
@@ -112,7 +111,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   stack.defer(() => swarm.stop())
   await swarm.start()
 
-  let link: ControlLink | undefined
+  let link: CoordinatorLink | undefined
   const images = createImageFetcher({
     swarm,
     store: chunks,
@@ -160,9 +159,12 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       await host.ensure({ signal }).catch((error: unknown) => {
         if (!signal.aborted) logger.error({ error }, 'the engine or its rules cannot be kept up')
       })
+      await allocations.sweep({ signal }).catch((error: unknown) => {
+        if (!signal.aborted) logger.warn({ error }, 'could not look for what has no order')
+      })
     }),
   ])
-  await sayGoodbye(allocations, link, describeError(signal.reason))
+  await link.leave(describeError(signal.reason))
   await peer.keys.erase()
 }
 

@@ -84,15 +84,23 @@ async function guard(runDir: string): Promise<void> {
   log('info', { runDir, pid: process.pid }, 'on guard')
   let last: GuardFile | undefined
   let idleSinceMs = bootTimeMs()
-  while (bootTimeMs() - idleSinceMs < idleMs) {
+  let isEngineAway = false
+  for (;;) {
     try {
       const { file, state } = await round(runDir, last)
+      last = file
+      isEngineAway = false
       if (state === 'over') break
       if (state === 'guarding') idleSinceMs = bootTimeMs()
-      last = file
     } catch (error) {
-      log('warn', { err: describeError(error) }, 'the engine does not answer')
+      // Said once: the log lies in memory.
+      if (!isEngineAway) log('warn', { err: describeError(error) }, 'the engine does not answer')
+      isEngineAway = true
+      // What may still run must be stopped when the engine is back, however long that takes.
+      if (!last || last.entries.length > 0) idleSinceMs = bootTimeMs()
     }
+    // Only after a look: a machine that slept has much to stop when it wakes.
+    if (bootTimeMs() - idleSinceMs >= idleMs) break
     await sleep(roundMs)
   }
   log('info', { runDir }, 'nothing left to guard')

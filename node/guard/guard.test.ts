@@ -99,6 +99,26 @@ describe('guard', () => {
     watcher.destroy()
   })
 
+  it('stays while the engine is away, and stops what is due when it is back', async () => {
+    const ours = guard()
+    docker.server.closeAllConnections()
+    await new Promise((resolve) => docker.server.close(resolve))
+    await ours.allow(new Map([[instance, bootTimeMs() + 100]]))
+    const watcher = connect(join(runDir, 'guard.sock'))
+    await once(watcher, 'connect')
+    // Longer than a guard with nothing to do stays.
+    const early = await Promise.race([
+      once(watcher, 'close').then(() => 'gone'),
+      systemClock.sleep(6_500).then(() => 'on guard'),
+    ])
+    expect(early).to.equal('on guard')
+    docker.running.set('c1', instance)
+    docker.server.listen(socketPath())
+    await docker.firstKill()
+    await ours.stop()
+    watcher.destroy()
+  })
+
   it('is one process, also when a second daemon asks, and comes back when killed', async () => {
     docker.running.set('c1', instance)
     const times = new Map([[instance, bootTimeMs() + 60_000]])
