@@ -11,7 +11,7 @@ import type { PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { Allocation, AllocationSecrets } from '../../protocol/orders/index.ts'
 import type { Engine, ObservedContainer } from '../engine/engine.ts'
-import { containerEnv } from './container-env.ts'
+import { identityEnv } from './identity-env.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
 import { isFinal, move } from './instance-state.ts'
 import { afterExit, steadyMs } from './restart-rule.ts'
@@ -103,7 +103,8 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
         image: secrets.manifestDigest,
         reference,
         command: secrets.command,
-        env: containerEnv(secrets, { node, instance: order.instance }),
+        env: secrets.env,
+        identity: identityEnv(secrets, { node, instance: order.instance }),
         hostname: machineIdOf(node),
         limits: order.resources,
       },

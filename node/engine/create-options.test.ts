@@ -102,7 +102,10 @@ describe('node/engine: the request for a container', () => {
   })
 
   it('labels say who it is, and no more', () => {
-    const spec = testSpec(endpoint, { env: { TOKEN: 'CANARY' } })
+    const spec = testSpec(endpoint, {
+      env: { TOKEN: 'CANARY' },
+      identity: { SALAD_MACHINE_ID: 'm' },
+    })
     const { Labels, name } = createOptions(spec, info, place)
     const { slot, term, epoch, instance, image } = spec
     expect(parseContainerLabels(Labels)).to.deep.equal({ slot, term, epoch, instance, image })

@@ -61,7 +61,10 @@ export function createOptions(
     Image: spec.reference,
     Hostname: spec.hostname,
     ...(hasCommand ? { Cmd: [...spec.command] } : {}),
-    Env: [...filterTenantEnv(spec.env).entries, ...deviceEnv(spec.limits.gpuUuids)],
+    Env: [
+      ...filterTenantEnv({ ...spec.env, ...spec.identity }).entries,
+      ...deviceEnv(spec.limits.gpuUuids),
+    ],
     Labels: containerLabels(spec),
     Tty: false,
     OpenStdin: false,

@@ -160,7 +160,9 @@ describe('node/engine: what Docker is asked', () => {
     expect(String(failure)).not.to.contain('CANARY')
     expect(asked).to.deep.equal([])
     await engineWith({ managed: false, allowEnvOnHostEngine: true }).run(spec, options)
-    await engineWith({ managed: false }).run(testSpec(endpoint), options)
+    const identity = { SALAD_MACHINE_ID: 'who it is is no secret' }
+    await engineWith({ managed: false }).run(testSpec(endpoint, { identity }), options)
+    expect(asked.at(-1)).to.not.equal(undefined)
   })
 
   it('removes what it made when the isolation is not proved', async () => {

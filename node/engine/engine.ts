@@ -45,8 +45,10 @@ export type ContainerSpec = Readonly<{
   reference: string
   /** Replaces the image's command when not empty. */
   command: readonly string[]
-  /** Never logged, never in a label. */
+  /** The tenant's. Never logged, never in a label. */
   env: Readonly<Record<string, string>>
+  /** Potluck's own variables, over the tenant's: who the container is. No secrets. */
+  identity?: Readonly<Record<string, string>>
   hostname: string
   limits: ContainerLimits
 }>

@@ -1,16 +1,15 @@
-/** What a container finds in its environment: the tenant's, then who it is (contract/README.md). */
+/** What a container finds in its environment beside the tenant's: who it is (the contract's names). */
 
 import { machineIdOf } from '../../protocol/identity/index.ts'
 import type { InstanceId, PeerId } from '../../protocol/ids.ts'
 import type { AllocationSecrets } from '../../protocol/orders/index.ts'
 
-/** The tenant's environment with Potluck's own names over it. */
-export function containerEnv(
+/** Potluck's own variables; nothing in them is secret. */
+export function identityEnv(
   secrets: AllocationSecrets,
   { node, instance }: { readonly node: PeerId; readonly instance: InstanceId },
 ): Record<string, string> {
   return {
-    ...secrets.env,
     SALAD_ORGANIZATION_NAME: secrets.organization,
     SALAD_ORGANIZATION_ID: secrets.organizationId,
     SALAD_PROJECT_NAME: secrets.project,
