@@ -2,7 +2,7 @@
  * What is known of one peer from its streams: the newest picture, replaced as a whole by each hello
  * and beat. It outlives a stream, so that "said goodbye" and "was here" are not forgotten with it.
  */
-import type { Capacity, Hello, InstanceReport } from '../../protocol/control/index.ts'
+import type { Capacity, Fault, Hello, InstanceReport } from '../../protocol/control/index.ts'
 import {
   type BundleId,
   compareFence,
@@ -15,7 +15,15 @@ import { isSignedBy } from '../../protocol/signing/index.ts'
 import type { Held, NodeView } from '../slots/index.ts'
 import type { KeyPool } from './key-pool.ts'
 
-type Refusals = Map<SlotId, { fence: Fence; fault: { code: string; message: string } }>
+/** Instances that a peer may show at once, as `BeatSchema` has it. */
+const heldMax = 64
+/**
+ * Slots of which an answer is remembered, the longest unheard going first: many times what an
+ * honest node has in a minute, and an end to what a dishonest one can make us keep.
+ */
+const rememberedMax = 1_024
+
+type Refusals = Map<SlotId, { fence: Fence; fault: Fault }>
 
 export class PeerState implements NodeView {
   readonly node: PeerId
@@ -47,6 +55,11 @@ export class PeerState implements NodeView {
     return this.#banned(this.node)
   }
 
+  /** Whether it can be asked for anything: here, and not about to leave. */
+  get isHere(): boolean {
+    return this.connected && !this.departed
+  }
+
   get keys(): number {
     return this.pool?.size ?? 0
   }
@@ -73,6 +86,20 @@ export class PeerState implements NodeView {
     return strangers
   }
 
+  /** A goodbye, of these slots or of all; what was given up before stays given up. */
+  takeGoodbye(slots?: readonly SlotId[]): void {
+    const before = this.departed ? this.departedSlots : new Set<SlotId>()
+    this.departed = true
+    if (slots && before) this.departedSlots = new Set([...before, ...slots].slice(-rememberedMax))
+    else delete this.departedSlots
+  }
+
+  takeRefusal(slot: SlotId, fence: Fence, fault: Fault): void {
+    remember(this.refusals, slot, { fence, fault })
+    // Its goodbye is on the way, or was said on a stream before this one.
+    if (fault.code === 'NODE_STOPPING') this.takeGoodbye([slot])
+  }
+
   /** Replaces what is held by what the beat lists. True when anything but counters changed. */
   takeBeat(reports: readonly InstanceReport[]): boolean {
     const before = new Map(this.held)
@@ -90,6 +117,8 @@ export class PeerState implements NodeView {
     const fence: Fence = { term: report.term, epoch: report.epoch }
     const age = old ? compareFence(fence, old.fence) : 1
     if (old && age < 0 && this.held.has(report.slot)) return false
+    // The next beat names those that count.
+    if (this.held.size >= heldMax && !this.held.has(report.slot)) return false
     const order = old && age === 0 ? old.order : undefined
     this.#hold(report, { fence, report, ...(order ? { order } : {}) })
     return !old || age !== 0 || old.report.state !== report.state
@@ -98,7 +127,8 @@ export class PeerState implements NodeView {
   #hold({ slot }: InstanceReport, held: Held): void {
     this.held.set(slot, held)
     const known = this.acknowledged.get(slot)
-    if (!known || compareFence(held.fence, known) > 0) this.acknowledged.set(slot, held.fence)
+    const isNewer = !known || compareFence(held.fence, known) > 0
+    remember(this.acknowledged, slot, isNewer ? held.fence : known)
   }
 
   #fenceOf(
@@ -114,5 +144,16 @@ export class PeerState implements NodeView {
     } catch {
       return undefined
     }
+  }
+}
+
+/** Puts the slot last, and forgets the first beyond {@link rememberedMax}. */
+function remember<T>(all: Map<SlotId, T>, slot: SlotId, value: T): void {
+  all.delete(slot)
+  all.set(slot, value)
+  if (all.size <= rememberedMax) return
+  for (const first of all.keys()) {
+    all.delete(first)
+    return
   }
 }

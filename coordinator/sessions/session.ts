@@ -1,7 +1,7 @@
 /**
  * The coordinator's end of one peer's control stream: hello within a deadline, then messages at a
- * bounded rate, answers through a bounded queue, silence longer than a lease ends it. Any fault
- * ends this stream alone.
+ * bounded rate, answers through a bounded queue; without a beat for longer than a lease it ends. Any
+ * fault ends this stream alone.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, Stream } from '@libp2p/interface'
@@ -95,10 +95,11 @@ export async function serveSession(
     () => close(new SessionRefusedError('HELLO_LATE', `no hello in ${numbers.helloMs} ms`)),
     numbers.helloMs,
   )
-  const heard = (): void => {
+  // Only beats count: they replace what a peer shows, so one that never beats shows nothing true.
+  const beaten = (): void => {
     clearTimeout(watchdog)
     watchdog = setTimeout(
-      () => close(new SessionRefusedError('SILENT', `silent for ${numbers.silenceMs} ms`)),
+      () => close(new SessionRefusedError('SILENT', `no beat for ${numbers.silenceMs} ms`)),
       numbers.silenceMs,
     )
   }
@@ -107,11 +108,11 @@ export async function serveSession(
     if (hello.type !== 'hello') {
       throw new SessionRefusedError('HELLO_EXPECTED', `the first message was ${hello.type}`)
     }
-    heard()
+    beaten()
     handlers.onHello(session, hello)
     for (;;) {
       const { message } = await channel.read({ signal })
-      heard()
+      if (message.type === 'beat') beaten()
       if (message.type === 'hello') throw new SessionRefusedError('HELLO_TWICE', 'a second hello')
       if (!allow()) throw new SessionRefusedError('TOO_FAST', `over ${messagesPerSecond} a second`)
       handlers.onMessage(session, message)

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { controlProtocol, downCodec, upCodec } from '../../protocol/control/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
@@ -100,6 +100,22 @@ describe('coordinator/sessions', () => {
     expect(cache.link?.isUp).to.equal(false)
     await cache.crash()
     expect(peerIdOf(stranger.peerId)).to.not.equal(honest.peer)
+  })
+
+  it('ends the session of a peer that talks without ever beating', async () => {
+    const { network } = net
+    const { addresses } = coordinator
+    const talker = new FakeNode({ network, addresses, beatMs: 60_000 })
+    await talker.start()
+    await eventually('it is up', () => talker.link?.isUp)
+    const answer = { type: 'order-answer', slot: `${randomUUID()}/0`, term: 1, epoch: 1 } as never
+    const talking = setInterval(() => talker.link?.send(answer), 100)
+    try {
+      await eventually('its stream ended', () => talker.link?.isUp === false, 4_000)
+    } finally {
+      clearInterval(talking)
+      await talker.crash()
+    }
   })
 
   it('sees households as networks do', () => {

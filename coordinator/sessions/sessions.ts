@@ -154,16 +154,15 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       case 'order-answer': {
         const { slot, term, epoch, refusal } = message
         if (!refusal) return // beats tell that it holds
-        state.refusals.set(slot, { fence: { term, epoch }, fault: refusal })
+        state.takeRefusal(slot, { term, epoch }, refusal)
         logger.warn({ peer, slot, epoch, refusal }, 'a node refused an order')
         desk.onChange(peer)
         return
       }
       case 'goodbye':
-        state.departed = true
-        if (message.slots) state.departedSlots = new Set(message.slots)
-        logger.info({ peer, reason: message.reason }, 'a peer said goodbye')
-        session.close(new Error('goodbye'))
+        // The stream stays open until the peer closes it: what it holds still has to stop.
+        state.takeGoodbye(message.slots)
+        logger.info({ peer, reason: message.reason, slots: message.slots }, 'a peer said goodbye')
         desk.onChange(peer)
         return
       default:
