@@ -16,4 +16,11 @@ export {
   type TransitionContext,
   withPlacement,
 } from './transitions.ts'
-export type { GroupTarget, Held, LeaseNumbers, NodeView, SlotsInput } from './views.ts'
+export {
+  type GroupTarget,
+  type Held,
+  hasLeft,
+  type LeaseNumbers,
+  type NodeView,
+  type SlotsInput,
+} from './views.ts'

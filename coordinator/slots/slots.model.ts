@@ -255,6 +255,7 @@ export class SlotWorld {
     node.view = {
       ...this.#away(id),
       connected: true,
+      helloMs: this.nowMs,
       keys: 32,
       capacity: {
         ...{ milliCpus: node.capacityMilliCpus, memoryBytes: 100, storageBytes: 100, gpus: [] },

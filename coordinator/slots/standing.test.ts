@@ -10,11 +10,18 @@ const fence = { term: 1 as Term, epoch: 4 as Epoch }
 const issuedMs = 100_000
 const placement = { fence, issuedMs, acceptUntilMs: issuedMs + 15_000 } as Placement
 
-function standing(code: string, helloMs?: number) {
-  const node: NodeView = {
+function idle(helloMs?: number): NodeView {
+  return {
     ...{ node: 'node' as PeerId, household: 'a', connected: true, departed: false, banned: false },
     ...(helloMs === undefined ? {} : { helloMs }),
     ...{ keys: 1, bundles: new Set(), held: new Map(), acknowledged: new Map() },
+    refusals: new Map(),
+  }
+}
+
+function standing(code: string, helloMs?: number) {
+  const node: NodeView = {
+    ...idle(helloMs),
     refusals: new Map([[slot, { fence, fault: { code, message: 'no' } }]]),
   }
   return standingOf(slot, placement, {
@@ -37,5 +44,31 @@ describe('coordinator/slots/standing', () => {
       expect(standing(code).is, code).to.equal('failed')
     }
     expect(standing('NODE_FULL', issuedMs + 3_000).is).to.equal('failed')
+  })
+
+  const silent = (helloMs: number | undefined, nowMs: number, changes: Partial<NodeView> = {}) =>
+    standingOf(slot, placement, {
+      node: { ...idle(helloMs), ...changes },
+      ...{ nowMs, leaseEndMs: issuedMs + 15_000, lostAfterMs: 0, restart: 'never' },
+      numbers: { leaseMs: 15_000, skewMs: 2_000, guardMs: 60_000 },
+    })
+
+  it('takes an order that a present node left untaken for a failure: another is tried', () => {
+    expect(silent(issuedMs - 1, issuedMs + 15_000).is).to.equal('unsent')
+    expect(silent(issuedMs - 1, issuedMs + 17_000).is).to.equal('held')
+    const late = silent(issuedMs - 1, issuedMs + 17_001)
+    expect(late.is === 'failed' && late.fault.code).to.equal('ORDER_NOT_TAKEN')
+  })
+
+  it('blames no node for an order that a restart, its own or ours, came between', () => {
+    expect(silent(issuedMs, issuedMs + 17_001).is).to.equal('gone')
+    expect(silent(issuedMs + 5_000, issuedMs + 17_001).is).to.equal('gone')
+  })
+
+  it('takes what was stopped because its node leaves for gone, neither failed nor finished', () => {
+    const fault = { code: 'NODE_STOPPING', message: 'the chef is back' }
+    const report = { state: 'stopped', exitCode: 143, fault } as never
+    const held = new Map([[slot, { fence, report }]])
+    expect(silent(0, issuedMs + 5_000, { held }).is).to.equal('gone')
   })
 })

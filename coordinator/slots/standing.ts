@@ -55,8 +55,9 @@ export function standingOf(
       return { is: 'gone', reason: 'the node no longer has it' }
     }
     if (nowMs <= placement.acceptUntilMs) return { is: 'unsent' }
-    // Too late to take the order, and the node shows all that it holds at hello and in each beat.
-    return { is: 'gone', reason: 'the node did not take the order in time' }
+    // It may have been taken at the last moment by a clock that is behind, and the word be on its way.
+    if (nowMs <= placement.acceptUntilMs + numbers.skewMs) return { is: 'held' }
+    return standingOfUntaken(placement, node)
   }
   const lostMs = leaseEndMs + numbers.skewMs + lostAfterMs
   return nowMs > lostMs ? { is: 'lapsed' } : { is: 'held' }
@@ -64,6 +65,18 @@ export function standingOf(
 
 /** A daemon that was killed with the order: it has forgotten the key, or knows the epoch as over. */
 const lostWithDaemon = new Set(['UNSEAL_FAILED', 'CONFLICTING_ORDER', 'STALE_EPOCH'])
+
+/**
+ * Too late to take the order, and the node shows all that it holds at hello and in each beat. One
+ * that was here all the while and stays silent would be chosen again for ever if it did not count.
+ */
+function standingOfUntaken({ issuedMs }: Placement, { helloMs }: NodeView): Standing {
+  const message = 'the node did not take the order in time'
+  const wasHere = helloMs !== undefined && helloMs < issuedMs
+  return wasHere
+    ? { is: 'failed', fault: { code: 'ORDER_NOT_TAKEN', message } }
+    : { is: 'gone', reason: message }
+}
 
 /**
  * An order of before the node's last hello that it can no longer take is no failure of the node: as
@@ -83,6 +96,8 @@ function standingOfRefused(
 function standingOfHeld({ report }: Held, { restart }: StandingContext): Standing {
   const { state, exitCode, fault } = report
   if (state !== 'failed' && state !== 'stopped') return { is: 'held' }
+  // Of a strict group: given up only once it has stopped, and neither a failure nor an end.
+  if (fault?.code === 'NODE_STOPPING') return { is: 'gone', reason: 'the node stops' }
   const isContent =
     exitCode !== undefined && (restart === 'never' || (restart === 'on_failure' && exitCode === 0))
   if (isContent) return { is: 'finished', exitCode }
