@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { SlotId } from '../protocol/ids.ts'
+import type { BundleId, SlotId } from '../protocol/ids.ts'
 import {
   containersPath,
   createTestNetwork,
@@ -117,6 +117,57 @@ describe('coordinator', () => {
     expect(order.epoch).to.equal(2)
     expect(order.slot).to.equal(`${id}/0`)
     expect(performance.now() - startedMs).to.be.lessThan(900)
+  })
+
+  it('gives a node that said goodbye nothing more, and keeps its stream until it leaves', async () => {
+    const [a, b] = [await node(), await node()]
+    for (const fake of [a, b]) fake.lends = { ...fake.lends, allocationsMax: 4 }
+    const id = await deploy()
+    await running(1)
+    const [leaving, spare] = a.holds.size > 0 ? [a, b] : [b, a]
+    leaving.link?.send({
+      type: 'goodbye',
+      reason: 'the chef is back',
+      slots: [`${id}/0` as SlotId],
+    })
+    await eventually('the replacement', () => spare.taken.length === 1)
+    await eventually('it is told to stop', () => leaving.holds.size === 0)
+    await deploy({ name: 'second' })
+    await running(1, 'second')
+    const before = leaving.beatAnswers
+    await eventually('its beats are answered', () => leaving.beatAnswers > before + 3)
+    expect(leaving.link?.isUp).to.equal(true)
+    expect(leaving.hellos).to.equal(1)
+    expect([leaving.taken.length, spare.taken.length]).to.deep.equal([1, 2])
+  })
+
+  it('takes a node that refuses because it stops for departed, without a penalty', async () => {
+    const fake = await node(9)
+    fake.refuseWith = 'NODE_STOPPING'
+    await deploy()
+    await eventually('it was asked', () => fake.received.some(({ type }) => type === 'order'))
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(fake.received.filter(({ type }) => type === 'order')).to.have.length(1)
+    await fake.crash()
+    fake.refuseWith = undefined
+    const startedMs = performance.now()
+    await fake.start()
+    await running(1)
+    expect(performance.now() - startedMs).to.be.lessThan(1_900) // less than the shortest back-off
+  })
+
+  it('tries another node when one that is there does not take its order', async () => {
+    const deaf = await node(1)
+    deaf.isDeaf = true
+    await deploy()
+    await eventually('it was asked', () => deaf.received.some(({ type }) => type === 'order'))
+    const other = await node(2)
+    deaf.bundles.add(
+      (await eventually('the bundle', () => [...cache.bundles][0])) as BundleId, // it is preferred
+    )
+    deaf.link?.beatNow()
+    await running(1)
+    expect(other.taken).to.have.length(1)
   })
 
   it('restarts without replacing anything, and goes on renewing', async () => {

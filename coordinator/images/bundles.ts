@@ -86,7 +86,7 @@ class BundleBook implements Bundles {
 
   /** A cache that is away may come back with it; only one that is here can say that it lacks it. */
   isCached(bundle: BundleId): boolean {
-    const here = [...this.#parts.sessions.caches.values()].filter(({ connected }) => connected)
+    const here = [...this.#parts.sessions.caches.values()].filter(({ isHere }) => isHere)
     return here.length === 0 || here.some(({ bundles }) => bundles.has(bundle))
   }
 

@@ -64,9 +64,7 @@ export function createCacheDesk({
   const questions = new Map<string, Question>()
 
   const choose = (affinity: string): PeerId => {
-    const here = [...sessions.caches.values()].filter(
-      ({ connected, keys }) => connected && keys > 0,
-    )
+    const here = [...sessions.caches.values()].filter(({ isHere, keys }) => isHere && keys > 0)
     const weight = ({ node }: Readonly<{ node: PeerId }>): string =>
       createHash('sha256').update(`${affinity} ${node}`).digest('hex')
     // Rendezvous hashing: when a cache leaves, only its images move.

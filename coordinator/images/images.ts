@@ -169,7 +169,7 @@ class ImageBook implements Images {
   }
 
   #hasCache(): boolean {
-    return this.#parts.sessions.caches.values().some(({ connected }) => connected)
+    return this.#parts.sessions.caches.values().some(({ isHere }) => isHere)
   }
 
   async #prepare(group: GroupRecord, work: Work): Promise<void> {

@@ -90,7 +90,7 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
       return choice && describeChoice(choice)
     },
     capacity() {
-      const connected = [...sessions.nodes.values()].filter((view) => view.connected)
+      const connected = [...sessions.nodes.values()].filter((view) => view.isHere)
       const sum = (of: (capacity: NonNullable<(typeof connected)[0]['capacity']>) => number) =>
         connected.reduce((total, { capacity }) => total + (capacity ? of(capacity) : 0), 0)
       return {

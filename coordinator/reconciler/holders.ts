@@ -48,7 +48,7 @@ export function createHolders({
     for (const peer of peers) {
       const cache = sessions.caches.get(peer)
       const state = cache ?? sessions.nodes.get(peer)
-      if (peer === audience || !state?.connected || state.addrs.length === 0) continue
+      if (peer === audience || !state?.isHere || state.addrs.length === 0) continue
       // Caches first; of the rest each is told others, and the same ones each time.
       const draw = createHash('sha256').update(`${audience} ${peer}`).digest('hex')
       hints.push({ peer, addrs: [...state.addrs], rank: cache ? '' : draw })

@@ -27,6 +27,7 @@ import type { Sessions } from '../sessions/index.ts'
 import {
   applyAction,
   emptySlot,
+  hasLeft,
   type LeaseNumbers,
   planSlots,
   renewable,
@@ -126,18 +127,22 @@ class Loop implements Reconciler {
   }
 
   renew(peer: PeerId, { instances }: Pick<Beat, 'instances'>): readonly Renewal[] {
-    const { book, signer, nowMs } = this.#parts
+    const { book, sessions, signer, nowMs } = this.#parts
     const now = nowMs()
     const leaseEndMs = now + this.#numbers.leaseMs
     const renewals: Renewal[] = []
+    const node = sessions.nodes.get(peer)
     for (const { slot, placement } of renewable(peer, instances, book)) {
+      if (node && hasLeft(node, slot)) continue
       const { fence, bundle } = placement
       book.setLease(slot, fence, leaseEndMs)
       const known = this.#tickets.get(slot)
       const isFresh =
         known !== undefined &&
         compareFence(known.fence, fence) === 0 &&
-        known.expiresMs - now > ticketMs / 2
+        known.expiresMs - now > ticketMs / 2 &&
+        // What the node had before its hello may be lost to it.
+        known.expiresMs - ticketMs > (node?.helloMs ?? 0)
       const renewal: Renewal = { slot, ...fence, leaseEndMs }
       if (!isFresh) {
         const { ticket, expiresMs } = signer.ticket(peer, bundle)
@@ -246,7 +251,7 @@ class Loop implements Reconciler {
     changed.set(slot, next)
     if (action.do === 'observe') return
     const { logger } = this.#parts
-    const { node, fence } = record.placement ?? { node: undefined, fence: record.fence }
+    const { node, fence } = subjectOf(action, record)
     const reason = 'reason' in action ? action.reason : undefined
     const fault = 'fault' in action ? action.fault : undefined
     logger.info({ slot, node, ...fence, did: action.do, reason, fault }, 'a slot changed')
@@ -324,6 +329,16 @@ class Loop implements Reconciler {
     await groups.forgetDeleted(group)
     logger.info({ group }, 'a deleted group is gone')
   }
+}
+
+/** Which epoch, on which node, an action is about; for the log. */
+function subjectOf(
+  action: Exclude<SlotAction, Readonly<{ do: 'allocate' | 'readopt' | 'forget' }>>,
+  { placement, fence }: SlotRecord,
+): Readonly<{ node: PeerId | undefined; fence: Fence | undefined }> {
+  if (action.do === 'release' || action.do === 'revoke') return action
+  if (action.do === 'outrank') return { node: action.node, fence: action.held.fence }
+  return placement ?? { node: undefined, fence }
 }
 
 /** Whether the slot's newest epoch becomes another one: its lease must not grow meanwhile. */

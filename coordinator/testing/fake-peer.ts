@@ -61,6 +61,9 @@ abstract class FakePeer {
   link: ControlLink | undefined
   readonly received: DownMessage[] = []
   readonly bundles = new Set<BundleId>()
+  /** Counted since the start. */
+  hellos = 0
+  beatAnswers = 0
 
   constructor(init: FakePeerInit) {
     this.#init = { seed: new Uint8Array(randomBytes(32)), ...init }
@@ -101,12 +104,16 @@ abstract class FakePeer {
         addresses: this.#init.addresses,
         beatMs: this.#init.beatMs ?? 200,
         handlers: {
-          hello: async () => this.#hello(),
+          hello: async () => {
+            this.hellos++
+            return this.#hello()
+          },
           onWelcome: async (welcome, sentMs) => this.time.take(welcome.timeMs, sentMs),
           beat: () => this.#beat(),
           onBeatAnswer: (answer, sentMs) => {
             this.time.take(answer.timeMs, sentMs)
             this.#keysWanted = answer.keysWanted
+            this.beatAnswers++
             this.onRenewals(answer.renewals)
           },
           onMessage: (message) => {
@@ -209,6 +216,8 @@ export class FakeNode extends FakePeer {
   /** What an order becomes; 'running' by default. */
   behaviour: InstanceReport['state'] = 'running'
   refuseWith: string | undefined
+  /** Takes no order, and says nothing of it. */
+  isDeaf = false
   lends: Capacity = {
     milliCpus: 4_000,
     memoryBytes: 8 * gib,
@@ -240,7 +249,7 @@ export class FakeNode extends FakePeer {
   }
 
   protected override onMessage(message: DownMessage): void {
-    if (message.type === 'order') this.#take(message.order)
+    if (message.type === 'order' && !this.isDeaf) this.#take(message.order)
     if (message.type === 'revoke') this.#revoke(message.revocation)
   }
 
