@@ -216,8 +216,6 @@ export class FakeNode extends FakePeer {
   /** What an order becomes; 'running' by default. */
   behaviour: InstanceReport['state'] = 'running'
   refuseWith: string | undefined
-  /** Takes no order, and says nothing of it. */
-  isDeaf = false
   lends: Capacity = {
     milliCpus: 4_000,
     memoryBytes: 8 * gib,
@@ -249,7 +247,7 @@ export class FakeNode extends FakePeer {
   }
 
   protected override onMessage(message: DownMessage): void {
-    if (message.type === 'order' && !this.isDeaf) this.#take(message.order)
+    if (message.type === 'order') this.#take(message.order)
     if (message.type === 'revoke') this.#revoke(message.revocation)
   }
 
