@@ -24,7 +24,8 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { peerIdOf, privateKeyOfSeed } from './identity.ts'
+import { createBoundedDatastore } from './bounded-datastore.ts'
+import { peerIdOf, peerIdOfSeed, privateKeyOfSeed } from './identity.ts'
 import {
   addressDialMs,
   keepAliveMs,
@@ -63,6 +64,8 @@ export type MeshInit = Readonly<{
   testbed?: boolean
   /** Private addresses may stand in the DHT (a LAN or company network). Implied by `testbed`. */
   privateAddresses?: boolean
+  /** DHT records of one peer that are kept; see `createBoundedDatastore`. */
+  providedPerPeerMax?: number
 }>
 
 export type MeshComponents = Readonly<{
@@ -83,9 +86,15 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   const limits = meshLimits(init.role, testbed)
   const { banned, logger } = components
   const gate = (peer: Parameters<typeof peerIdOf>[0]): boolean => banned(peerIdOf(peer))
+  const privateKey = await privateKeyOfSeed(init.seed)
+  const { providedPerPeerMax } = init
   const mesh: Mesh = await createLibp2p<MeshServices>({
     start: false,
-    privateKey: await privateKeyOfSeed(init.seed),
+    privateKey,
+    datastore: createBoundedDatastore({
+      self: await peerIdOfSeed(init.seed),
+      ...(providedPerPeerMax === undefined ? {} : { providedPerPeerMax }),
+    }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
     transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: {} })],
     connectionEncrypters: [noise()],
