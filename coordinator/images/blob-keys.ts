@@ -1,6 +1,7 @@
 /**
- * The blobs' keys: drawn once per (scope, digest, chunk size), so that a blob that two images share
- * travels once, and sealed at rest. In memory they stay sealed too and are opened for one order at
+ * The blobs' keys: drawn once per (scope, digest, size, chunk size), so that a blob that two images
+ * share travels once, and sealed at rest. The size counts because a cache or a registry says it: a
+ * wrong one would give the honest blob's id to something cut otherwise. In memory they stay sealed too and are opened for one order at
  * a time.
  */
 import { randomBytes } from 'node:crypto'
@@ -10,15 +11,20 @@ import { collection, type Store } from '../../protocol/store/index.ts'
 import { BytesSchema } from '../../protocol/wire/index.ts'
 import type { Sealer } from '../secrets/index.ts'
 
-type BlobName = Readonly<{ digest: Digest; sizeBytes: number }>
+export type BlobName = Readonly<{ digest: Digest; sizeBytes: number }>
 
 export interface BlobKeys {
   /** The key (32 bytes) of each blob, durable before this resolves. */
   draw(scope: string, blobs: readonly BlobName[]): Promise<readonly Uint8Array[]>
   /** A key that was drawn; undefined when it was dropped. @throws {SecretUnreadableError} */
   open(scope: string, blob: BlobName): Uint8Array | undefined
-  /** Forgets keys of `scope` but those of `keep`. */
-  drop(scope: string, blobs: readonly BlobName[], keep: ReadonlySet<Digest>): Promise<void>
+  /** Forgets keys of `scope` but those of `keep`, by {@link blobName}. */
+  drop(scope: string, blobs: readonly BlobName[], keep: ReadonlySet<string>): Promise<void>
+}
+
+/** What two blobs must have in common to have a key in common, within a scope. */
+export function blobName({ digest, sizeBytes }: BlobName): string {
+  return `${digest}/${sizeBytes}/${chunkSizeFor(sizeBytes)}`
 }
 
 export async function openBlobKeys({
@@ -30,8 +36,7 @@ export async function openBlobKeys({
   for await (const [name, sealed] of records.entries()) sealedKeys.set(name, sealed)
   let tail: Promise<unknown> = Promise.resolve()
 
-  const nameOf = (scope: string, { digest, sizeBytes }: BlobName): string =>
-    `${scope}/${digest}/${chunkSizeFor(sizeBytes)}`
+  const nameOf = (scope: string, blob: BlobName): string => `${scope}/${blobName(blob)}`
   const place = (name: string) => ({ record: `blob-key/${name}`, field: 'key' })
   const open: BlobKeys['open'] = (scope, blob) => {
     const name = nameOf(scope, blob)
@@ -61,7 +66,7 @@ export async function openBlobKeys({
       }),
     drop: (scope, blobs, keep) =>
       inTurn(async () => {
-        const names = blobs.filter(({ digest }) => !keep.has(digest)).map((at) => nameOf(scope, at))
+        const names = blobs.filter((at) => !keep.has(blobName(at))).map((at) => nameOf(scope, at))
         await store.batch(names.map((name) => records.deleteOperation(name)))
         for (const name of names) sealedKeys.delete(name)
       }),

@@ -5,12 +5,12 @@
  */
 import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import type { RegistryCredentials, ResolvedManifest } from '../../protocol/control/index.ts'
-import type { BlobId, BundleId, Digest, PeerId } from '../../protocol/ids.ts'
+import type { BlobId, BundleId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { AllocationSecrets } from '../../protocol/orders/index.ts'
 import { type Collection, collection, type Store } from '../../protocol/store/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { BlobKeys } from './blob-keys.ts'
+import { type BlobKeys, blobName } from './blob-keys.ts'
 import type { CacheDesk } from './cache-desk.ts'
 import { ImageFaultError } from './errors.ts'
 import { type BundleRecord, BundleRecordSchema } from './records.ts'
@@ -163,7 +163,7 @@ class BundleBook implements Bundles {
       const wrong = error instanceof ImageFaultError ? error.wrongBlob : undefined
       if (wrong !== undefined) {
         const blob = resolved.blobs.filter(({ digest }) => digest === wrong)
-        await keys.drop(scope, blob, this.#digestsOf(scope, resolved))
+        await keys.drop(scope, blob, this.#blobsOf(scope, resolved))
       }
       throw error
     } finally {
@@ -178,16 +178,16 @@ class BundleBook implements Bundles {
   }
 
   /** Of bundles that are there or being made: their keys must stay. */
-  #digestsOf(scope: string, but?: ResolvedManifest): Set<Digest> {
-    const digests = new Set<Digest>()
+  #blobsOf(scope: string, but?: ResolvedManifest): Set<string> {
+    const names = new Set<string>()
     for (const record of this.#bundles.values()) {
-      if (record.scope === scope) for (const { digest } of record.blobs) digests.add(digest)
+      if (record.scope === scope) for (const blob of record.blobs) names.add(blobName(blob))
     }
     for (const { scope: own, resolved } of this.#making.values()) {
       if (own !== scope || resolved === but) continue
-      for (const { digest } of resolved.blobs) digests.add(digest)
+      for (const blob of resolved.blobs) names.add(blobName(blob))
     }
-    return digests
+    return names
   }
 
   async collect(needed: ReadonlySet<BundleId>): Promise<void> {
@@ -204,7 +204,7 @@ class BundleBook implements Bundles {
 
   async #forgetBundle(record: BundleRecord): Promise<void> {
     await this.#records.delete(record.bundle)
-    await this.#parts.keys.drop(record.scope, record.blobs, this.#digestsOf(record.scope))
+    await this.#parts.keys.drop(record.scope, record.blobs, this.#blobsOf(record.scope))
     this.#parts.logger.info({ bundle: record.bundle }, 'a bundle is no longer needed')
   }
 
