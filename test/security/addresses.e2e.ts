@@ -16,6 +16,7 @@ import { expect } from 'chai'
 import { createMember, type Member } from '../chaos/member.ts'
 import { runVariable } from '../street/processes.ts'
 import { until } from './api.ts'
+import { hostileDns } from './hostile-dns.ts'
 import { startTarget, type Target } from './target.ts'
 
 const potluck = fileURLToPath(new URL('../../scripts/potluck.ts', import.meta.url))
@@ -69,7 +70,7 @@ describe('addresses that a tenant names', function () {
         ],
         ...[potluck, 'cache', 'run', '--config', `${target.run.path}/cache.toml`, '--json'],
       ],
-      env: { ...process.env, [runVariable]: target.run.name },
+      env: { ...process.env, [runVariable]: target.run.name, [hostileDns]: 'yes' },
     })
     await target.cache.stop(10_000)
     await startCache()

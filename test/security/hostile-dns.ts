@@ -1,10 +1,13 @@
 /**
- * Loaded by `--import` into a process under attack: names under `rebind.example` lead to 127.0.0.2
+ * Loaded by `--import` into a process under attack, where {@link hostileDns} is set: names under `rebind.example` lead to 127.0.0.2
  * when they are first asked for and to 127.0.0.1 from then on; those under `inside.example` to
  * whatever their first label says, `10-0-0-1.inside.example`.
  */
 import dns from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
+
+/** The variable that lets names lead astray. */
+export const hostileDns = 'HOSTILE_DNS'
 
 const asked = new Set<string>()
 const genuine = dns.lookup
@@ -30,13 +33,15 @@ const lookup = (name: string, options: unknown, done?: Done): void => {
     typeof options === 'object' && options !== null && 'all' in options && options.all
   setImmediate(() => (wantsAll ? tell(null, [{ address, family: 4 }]) : tell(null, address, 4)))
 }
-dns.lookup = lookup as typeof dns.lookup
-dns.promises.lookup = (async (name: string, options?: { all?: boolean }) => {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-  lookup(name, options ?? {}, (error, found, family) => {
-    if (error) reject(error)
-    else resolve(options?.all ? found : { address: found, family })
-  })
-  return await promise
-}) as typeof dns.promises.lookup
-syncBuiltinESMExports()
+if (process.env[hostileDns]) {
+  dns.lookup = lookup as typeof dns.lookup
+  dns.promises.lookup = (async (name: string, options?: { all?: boolean }) => {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    lookup(name, options ?? {}, (error, found, family) => {
+      if (error) reject(error)
+      else resolve(options?.all ? found : { address: found, family })
+    })
+    return await promise
+  }) as typeof dns.promises.lookup
+  syncBuiltinESMExports()
+}

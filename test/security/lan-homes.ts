@@ -89,7 +89,8 @@ export async function addSurroundings(
     ],
     async stop() {
       for (const child of children) child.stdin?.end()
-      await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')))
+      const living = children.filter(({ exitCode }) => exitCode === null)
+      await Promise.all(living.map((child) => once(child, 'exit')))
       await namespaces.dispose()
     },
   }

@@ -4,9 +4,7 @@
  * coordinator's identity but not the key that signs orders.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import {
@@ -41,6 +39,7 @@ import { createSigner, type Signer } from '../../protocol/signing/index.ts'
 import { type Channel, openChannel, type Signed } from '../../protocol/wire/index.ts'
 import type { Member } from '../chaos/member.ts'
 import { type InstanceSight, until } from './api.ts'
+import { startMiddle } from './middle.ts'
 import { createStranger, networkOf, type Stranger, soon } from './stranger.ts'
 import { startTarget, type Target } from './target.ts'
 
@@ -418,43 +417,4 @@ describe('orders by others than the coordinator', function () {
 async function upsOf(member: Member): Promise<number> {
   const lines = await member.log()
   return lines.filter(({ msg }) => msg === 'connected to the coordinator').length
-}
-
-/** A relay on loopback that can change a byte on its way. */
-async function startMiddle(to: number) {
-  const sockets = new Set<Socket>()
-  let cuts = 0
-  const middle = {
-    port: 0,
-    change: undefined as 'up' | 'down' | undefined,
-    cuts: () => cuts,
-    async stop() {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-    },
-  }
-  const server: Server = createServer((client) => {
-    const upstream = connect(to, '127.0.0.1')
-    const pass = (from: Socket, into: Socket, side: 'up' | 'down'): void => {
-      sockets.add(from)
-      from.on('data', (bytes) => {
-        const at = Math.floor(bytes.length / 2)
-        if (middle.change === side) bytes[at] = (bytes[at] ?? 0) ^ 0x10
-        into.write(bytes)
-      })
-      from.on('error', () => {})
-      from.once('close', () => {
-        sockets.delete(from)
-        cuts += 1
-        into.destroy()
-      })
-    }
-    pass(client, upstream, 'up')
-    pass(upstream, client, 'down')
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  middle.port = typeof address === 'object' && address ? address.port : 0
-  return middle
 }
