@@ -46,6 +46,19 @@ describe('a descriptor', () => {
     expect(Buffer.from(bytes).toString('hex')).to.equal(hex)
   })
 
+  it('holds the largest image that is documented, also in the most layers there may be', () => {
+    // Below 256 MiB a blob is cut by 64 KiB: the most chunks for its bytes.
+    const layer = blobOf(256 * 2 ** 20, 0)
+    const blobs = Array.from({ length: 127 }, (_, place) => ({
+      ...layer,
+      id: Buffer.alloc(32, place + 1).toString('hex') as BlobId,
+    }))
+    const bytes = encodeDescriptor([blobOf(1_000, 0), ...blobs])
+    expect(parseDescriptor(bytes).blobs).to.have.length(128)
+    expect(127 * layer.sizeBytes).to.be.above(34e9)
+    expect(bytes.length).to.be.above(16e6)
+  })
+
   it('is refused with one code for any change, or reads as what it then says', () => {
     const bytes = encodeDescriptor([blobOf(2, 1), blobOf(KiB64 * 3, 2)])
     fc.assert(

@@ -18,8 +18,11 @@ import { MalformedDescriptorError } from './errors.ts'
 
 /** Docker's own limit is 127 layers; the config is one more. */
 export const maxBlobs = 128
-/** 131,072 chunks: between 8 GiB (64 KiB chunks) and 128 GiB (1 MiB chunks) of image. */
-export const maxDescriptorBytes = 4 * 1024 * 1024
+/**
+ * 786,432 chunks: 48 GiB of image even where every blob is small and so cut by 64 KiB, which takes
+ * 17 MB of names for the documented 35 GB.
+ */
+export const maxDescriptorBytes = 24 * 1024 * 1024
 /** Plaintext bytes of all blobs; the documented maximum of an image is 35 GB. */
 export const defaultMaxImageBytes = 64 * 2 ** 30
 

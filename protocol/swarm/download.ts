@@ -29,7 +29,6 @@ const sendersMax = 32
 /** Peers that are remembered as possible senders. */
 const knownPeersMax = 1024
 const tickMs = 250
-const descriptorStallMs = 3_000
 const earlyHavesMax = 256
 /** A renewed ticket is shown at most so often to one peer. */
 const rejoinMs = 5_000
@@ -75,6 +74,9 @@ export class BundleDownload implements RequesterListener {
   readonly #done = Promise.withResolvers<StoredBundle>()
   readonly #described = Promise.withResolvers<StoredBundle>()
   #assembly: DescriptorAssembly | undefined
+  /** Who was late with the descriptor in this round, and how many rounds there were. */
+  readonly #late = new Set<PeerId>()
+  #lateRounds = 0
   #adding = false
   #stored: StoredBundle | undefined
   #picker: Picker | undefined
@@ -200,6 +202,8 @@ export class BundleDownload implements RequesterListener {
     this.#with.stats.received(peer, body.length)
     const assembly = this.#assembly
     if (!assembly || assembly.peer !== peer || this.#stored || this.#adding) return
+    // It answers an earlier try, which was given up.
+    if (offset !== assembly.offset) return
     try {
       const whole = assembly.add(offset, body, this.#with.clock.nowMs())
       if (whole) void this.#addDescriptor(whole)
@@ -277,15 +281,23 @@ export class BundleDownload implements RequesterListener {
 
   #wantDescriptor(nowMs: number): void {
     if (this.#adding) return
-    const late = this.#assembly && nowMs - this.#assembly.lastMs > descriptorStallMs
-    const gone = this.#assembly && this.#senders.get(this.#assembly.peer)?.phase !== 'joined'
-    if (this.#assembly && !late && !gone) return
+    const before = this.#assembly
+    const gone = before && this.#senders.get(before.peer)?.phase !== 'joined'
+    if (before && !gone && !before.isLate(nowMs)) return
+    if (before && !gone) this.#late.add(before.peer)
     const joined = [...this.#senders.values()].filter(({ phase }) => phase === 'joined')
-    const others = joined.filter(({ peer }) => peer !== this.#assembly?.peer)
-    const from = others[Math.floor(this.#with.random() * others.length)] ?? joined[0]
+    if (joined.length > 0 && joined.every(({ peer }) => this.#late.has(peer))) {
+      this.#late.clear()
+      this.#lateRounds += 1
+    }
+    const fresh = joined.filter(({ peer }) => !this.#late.has(peer))
+    const from = fresh[Math.floor(this.#with.random() * fresh.length)]
     if (!from) return
+    const { peer, descriptorBytes: sizeBytes } = from
+    const rounds = this.#lateRounds
     try {
-      this.#assembly = new DescriptorAssembly(this.bundle, from.peer, from.descriptorBytes, nowMs)
+      const { bundle } = this
+      this.#assembly = new DescriptorAssembly({ bundle, peer, sizeBytes, nowMs, rounds })
       from.session?.requestDescriptor(this.bundle, 0)
     } catch (error) {
       this.#assembly = undefined

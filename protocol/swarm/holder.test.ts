@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { BundleId } from '../ids.ts'
 import type { Mesh } from '../mesh/index.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from '../mesh/mesh.fixture.ts'
+import { costlyAnswersBurst, costlyAnswersPerS } from './holder.ts'
 import { asking, ended, openRaw, soon, writeFrame } from './hostile.fixture.ts'
 import {
   createSwarmStreet,
@@ -14,6 +15,7 @@ import {
   toyTicket,
   until,
 } from './swarm.fixture.ts'
+import type { Ask } from './wire.ts'
 
 const MiB = 1 << 20
 
@@ -221,6 +223,41 @@ describe('swarm/holder', function () {
     await reading
     expect(refused).to.be.at.most(64)
   })
+
+  const floods: readonly (readonly [string, (id: number) => Ask])[] = [
+    ['joins', () => ({ t: 'join', bundle: bundle.id, ticket: goodTicket() })],
+    [
+      'asks for what is not there',
+      (id) => ({ t: 'request', bundle: bundle.id, id, first: 100_000, count: 1 }),
+    ],
+  ]
+  for (const [what, askOf] of floods) {
+    it(`answers at its own pace who ${what} without end, and serves the others`, async () => {
+      const flooder = await join()
+      let answers = 0
+      const reading = (async () => {
+        for (;;) {
+          await flooder.read(soon())
+          answers += 1
+        }
+      })().catch(() => undefined)
+      const startMs = performance.now()
+      const asks = 2 * costlyAnswersBurst
+      for (let id = 1; id <= asks && flooder.stream.status === 'open'; id++) {
+        await flooder.write(askOf(id), soon()).catch(() => undefined)
+        // A little slower than what would end the stream for unread answers.
+        if (id % 16 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      }
+      await until(() => answers >= costlyAnswersBurst - 1)
+      const good = await join()
+      await good.write({ t: 'request', bundle: bundle.id, id: 1, first: 0, count: 1 }, soon())
+      expect((await good.read(soon())).message).to.include({ t: 'chunk', id: 1 })
+      const seconds = (performance.now() - startMs) / 1000
+      expect(answers).to.be.at.most(costlyAnswersBurst + seconds * costlyAnswersPerS + 1)
+      flooder.stream.abort(new Error('enough'))
+      await reading
+    })
+  }
 
   it('keeps little for a peer that does not read, and lets others have its slots', async () => {
     const big = randomBundle(24 * MiB)

@@ -12,6 +12,7 @@ import type { Logger } from '../log/index.ts'
 import { type Channel, openChannel } from '../wire/index.ts'
 import { TooManyRequestsError } from './errors.ts'
 import { TicketDesk, type VerifyTicket } from './ticket-desk.ts'
+import { createTokenBucket } from './token-bucket.ts'
 import type { UploadJob } from './upload-queue.ts'
 import type { Requester, Uploader } from './uploader.ts'
 import {
@@ -32,6 +33,13 @@ const haveDelayMs = 30
 const unreadAnswersMax = 64
 /** Refusals for want of a ticket before the stream is ended. */
 const refusalsMax = 64
+/**
+ * Answers that cost us more than the asker (a signature to check and a have-map, a refusal a
+ * message): so many at once, for all the bundles of a session, then so many a second. Who asks
+ * faster is read more slowly, until its own asks fill the stream.
+ */
+export const costlyAnswersBurst = 512
+export const costlyAnswersPerS = 32
 
 export type HolderComponents = Readonly<{
   bundleOf: (bundle: BundleId) => StoredBundle | undefined
@@ -58,6 +66,7 @@ export class HolderSession implements Requester {
   readonly #desk: TicketDesk
   readonly #joined = new Map<BundleId, Joined>()
   readonly #ended = new AbortController()
+  readonly #pace = createTokenBucket(costlyAnswersBurst)
   #unread = 0
   #refusals = 0
   #telling = false
@@ -66,6 +75,7 @@ export class HolderSession implements Requester {
     this.peer = peer
     this.#with = components
     this.#desk = new TicketDesk(peer, components)
+    this.#pace.setRate(costlyAnswersPerS, components.clock.nowMs())
     this.#channel = openChannel(stream, {
       inbound: askCodec,
       outbound: answerCodec,
@@ -77,8 +87,13 @@ export class HolderSession implements Requester {
   /** Answers until the stream ends. @throws what ended it, unless that was `stop` or a good close. */
   async run(): Promise<void> {
     const { signal } = this.#ended
+    const { clock } = this.#with
     try {
-      for (;;) this.#handle((await this.#channel.read({ signal })).message)
+      for (;;) {
+        this.#handle((await this.#channel.read({ signal })).message)
+        const waitMs = this.#pace.waitMs(1, clock.nowMs())
+        if (waitMs > 0) await clock.sleep(waitMs, { signal })
+      }
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error
       this.#end(reason instanceof Error ? reason : new Error(String(reason)))
@@ -168,6 +183,7 @@ export class HolderSession implements Requester {
   }
 
   #join({ bundle, ticket }: Ask & { t: 'join' }): void {
+    this.#pace.take(1, this.#with.clock.nowMs())
     const refusal = this.#desk.present(bundle, ticket)
     if (refusal) {
       this.#refuse(refusal, { bundle })
@@ -245,7 +261,8 @@ export class HolderSession implements Requester {
   }
 
   #refuse(code: RefusalCode, of: { bundle: BundleId; id?: number; number?: number }): void {
-    if (code !== 'NOT_HELD' && ++this.#refusals > refusalsMax) {
+    if (code === 'NOT_HELD') this.#pace.take(1, this.#with.clock.nowMs())
+    else if (++this.#refusals > refusalsMax) {
       throw new TooManyRequestsError('refusals', refusalsMax)
     }
     const { bundle, id, number } = of

@@ -12,7 +12,7 @@ import {
   toyTicket,
   until,
 } from './swarm.fixture.ts'
-import { type Answer, type Ask, chunksProtocol } from './wire.ts'
+import { type Answer, type Ask, chunksProtocol, descriptorPieceBytes } from './wire.ts'
 
 type Wire = Channel<Ask, Answer>
 
@@ -41,7 +41,7 @@ describe('swarm, with a holder that', function () {
   /** Behaves until a request comes; then `onRequest` does what it likes. */
   const holder = async (
     onRequest: (wire: Wire, ask: Ask & { t: 'request' }) => Promise<void>,
-    held = everything(),
+    { held = everything(), pieceBytes = descriptorPieceBytes } = {},
   ) => {
     await mesh.handle(chunksProtocol, async (stream) => {
       const wire = answering(stream)
@@ -54,7 +54,7 @@ describe('swarm, with a holder that', function () {
           }
           if (ask.t === 'descriptor') {
             const { offset } = ask
-            const body = bundle.descriptorBytes.subarray(offset)
+            const body = bundle.descriptorBytes.subarray(offset, offset + pieceBytes)
             await wire.write({ t: 'descriptor', bundle: ask.bundle, offset }, { ...soon(), body })
           }
           if (ask.t === 'request') await onRequest(wire, ask)
@@ -83,6 +83,12 @@ describe('swarm, with a holder that', function () {
     expect((await download.done).complete).to.equal(true)
   }
   const chunk = (id: number, number: number) => ({ t: 'chunk', id, number }) as const
+
+  it('drips the descriptor byte by byte', async () => {
+    const download = await holder(async () => undefined, { pieceBytes: 1 })
+    await expectBlamed('malformed')
+    await expectRecovery(download)
+  })
 
   it('sends a chunk nobody asked for', async () => {
     const download = await holder(async (wire, ask) => {
@@ -129,7 +135,7 @@ describe('swarm, with a holder that', function () {
   })
 
   it('has a have-map of another size', async () => {
-    const download = await holder(async () => undefined, new Uint8Array(77))
+    const download = await holder(async () => undefined, { held: new Uint8Array(77) })
     await expectBlamed('malformed')
     await expectRecovery(download)
   })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { maxDescriptorBytes } from '../bundle/index.ts'
 import { PotluckError } from '../errors.ts'
 import type { BundleId } from '../ids.ts'
 import { answerCodec, askCodec, chunksMax, decodeRuns, encodeRuns, haveRunsMax } from './wire.ts'
@@ -38,6 +39,15 @@ describe('swarm/wire', () => {
     const [message, body] = answerCodec.decodeFirst(Buffer.concat([head, Buffer.alloc(100, 7)]))
     expect(message).to.deep.equal({ t: 'chunk', id: 4_000_000, number: 130_000 })
     expect(body.length).to.equal(100)
+  })
+
+  it('has room for the have-map of the largest descriptor, and for the longest have', () => {
+    const held = new Uint8Array(chunksMax / 8).fill(0xff)
+    const joined = { t: 'joined', bundle, descriptorBytes: maxDescriptorBytes, held } as const
+    expect(answerCodec.decode(answerCodec.encode(joined))).to.deep.equal(joined)
+    const [runs] = encodeRuns(Array.from({ length: haveRunsMax }, (_, at) => at * 700))
+    const have = { t: 'have', bundle, runs: runs! } as const
+    expect(answerCodec.decode(answerCodec.encode(have))).to.deep.equal(have)
   })
 
   it('refuses unknown kinds, codes and numbers out of range', () => {

@@ -17,7 +17,7 @@
  */
 import Type, { type Static } from 'typebox'
 import type { Run } from '../bundle/index.ts'
-import { maxTravelBytes } from '../bundle/index.ts'
+import { chunkNameBytes, maxDescriptorBytes, maxTravelBytes } from '../bundle/index.ts'
 import {
   BundleIdSchema,
   BytesSchema,
@@ -28,8 +28,8 @@ import {
 
 export const chunksProtocol = '/potluck/chunks/1'
 
-/** 131,072 chunks are the most that a descriptor can name. */
-export const chunksMax = 131_072
+/** The most that a descriptor can name. */
+export const chunksMax = maxDescriptorBytes / chunkNameBytes
 /** A request asks for at most so many chunks; more is several requests. */
 export const requestChunksMax = 64
 export const descriptorPieceBytes = 256 * 1024
@@ -37,8 +37,8 @@ export const descriptorPieceBytes = 256 * 1024
 export const haveRunsMax = 1024
 
 const askBytesMax = 8 * 1024
-/** A have-map of 131,072 chunks and its frame. */
-const answerBytesMax = 24 * 1024
+/** A have-map of as many chunks, and its frame. */
+const answerBytesMax = chunksMax / 8 + 8 * 1024
 
 /** The longest frames, and what may lie unread: more means that the peer ignores its credits. */
 export const askFrameBytes = askBytesMax
