@@ -54,6 +54,7 @@ describe('swarm, with a holder that', function () {
           }
           if (ask.t === 'descriptor') {
             const { offset } = ask
+            if (pieceBytes === 0) continue
             const body = bundle.descriptorBytes.subarray(offset, offset + pieceBytes)
             await wire.write({ t: 'descriptor', bundle: ask.bundle, offset }, { ...soon(), body })
           }
@@ -88,6 +89,12 @@ describe('swarm, with a holder that', function () {
     const download = await holder(async () => undefined, { pieceBytes: 1 })
     await expectBlamed('malformed')
     await expectRecovery(download)
+  })
+
+  it('never sends the descriptor: another is asked, and nobody is blamed', async () => {
+    const download = await holder(async () => undefined, { pieceBytes: 0 })
+    await expectRecovery(download)
+    expect(home.misbehaviours).to.deep.equal([])
   })
 
   it('sends a chunk nobody asked for', async () => {
