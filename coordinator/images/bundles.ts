@@ -3,7 +3,6 @@
  * have lost it, and forgotten with the last who needs it. Bundles and keys are durable before
  * anyone is told of them.
  */
-import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import type { RegistryCredentials, ResolvedManifest } from '../../protocol/control/index.ts'
 import type { BlobId, BundleId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
@@ -68,6 +67,8 @@ class BundleBook implements Bundles {
   readonly #bundles = new Map<BundleId, BundleRecord>()
   readonly #byImage = new Map<string, BundleRecord>()
   readonly #making = new Map<string, Making>()
+  /** Ids on their way to the disk, and what is in each. */
+  readonly #claims = new Map<BundleId, string>()
   readonly #strangers = new Map<string, number>()
 
   constructor(parts: BundlesComponents, records: Collection<BundleRecord>) {
@@ -128,6 +129,7 @@ class BundleBook implements Bundles {
       ...blob,
       key: drawn[index] as Uint8Array,
     }))
+    let claimed: BundleId | undefined
     try {
       const made = await desk.ingest(
         { repository, blobs, ...(credentials ? { credentials } : {}) },
@@ -137,14 +139,16 @@ class BundleBook implements Bundles {
           onProgress(bytesDone) {
             progress.bytesDone = bytesDone
           },
+          accepts: (bundle) => this.#claim(bundle, scope, resolved),
         },
       )
-      const named = blobs.map(({ key, digest, sizeBytes }) =>
-        blobIdFor(key, digest, chunkSizeFor(sizeBytes)),
-      )
-      if (named.join() !== made.blobIds.join()) {
-        const message = 'the cache named other blobs than it was given'
-        throw new ImageFaultError({ code: 'CACHE_ANSWER_INVALID', message })
+      claimed = made.bundle
+      const known = this.#bundles.get(made.bundle)
+      if (known) {
+        // Another manifest of the same blobs (a mirror's, or one with other annotations).
+        this.#byImage.set(imageKey(scope, manifestDigest), known)
+        this.#noteHolder(made.cache, known.bundle)
+        return known
       }
       const record: BundleRecord = {
         ...{ bundle: made.bundle, scope, repository, manifest, manifestDigest, mediaType },
@@ -167,8 +171,22 @@ class BundleBook implements Bundles {
       }
       throw error
     } finally {
+      if (claimed !== undefined) this.#claims.delete(claimed)
       onChange()
     }
+  }
+
+  /**
+   * Whether the id may be that of this image's bundle. Only its cache has seen the descriptor, so a
+   * wrong id cannot be told from a right one, but for this: one bundle has one list of blobs.
+   */
+  #claim(bundle: BundleId, scope: string, { blobs }: ResolvedManifest): boolean {
+    const content = contentKey(scope, blobs)
+    const known = this.#bundles.get(bundle)
+    const explained = known ? contentKey(known.scope, known.blobs) : this.#claims.get(bundle)
+    if (explained !== undefined && explained !== content) return false
+    this.#claims.set(bundle, content)
+    return true
   }
 
   /** Until its next beat says so too. */
@@ -194,9 +212,10 @@ class BundleBook implements Bundles {
     if (this.#making.size > 0) return
     const unneeded = this.#bundles.values().filter(({ bundle }) => !needed.has(bundle))
     const forgotten = [...unneeded]
-    for (const { bundle, scope, manifestDigest } of forgotten) {
-      this.#bundles.delete(bundle)
-      this.#byImage.delete(imageKey(scope, manifestDigest))
+    for (const record of forgotten) {
+      this.#bundles.delete(record.bundle)
+      for (const [key, known] of this.#byImage)
+        if (known.bundle === record.bundle) this.#byImage.delete(key)
     }
     this.#dropStrangers()
     for (const record of forgotten) await this.#forgetBundle(record)
@@ -230,6 +249,10 @@ class BundleBook implements Bundles {
     }
     for (const name of this.#strangers.keys()) if (!seen.has(name)) this.#strangers.delete(name)
   }
+}
+
+function contentKey(scope: string, blobs: ResolvedManifest['blobs']): string {
+  return `${scope} ${blobs.map(blobName).join()}`
 }
 
 function imageKey(scope: string, manifestDigest: string): string {

@@ -1,9 +1,11 @@
 /**
  * Questions to caches and their answers, matched by id. A question ends with its answer, with the
  * cache's stream, or when nothing was heard of it for long: then it is asked again, of another
- * cache or of the same, and ingest being idempotent nothing is read twice.
+ * cache or of the same, and ingest being idempotent nothing is read twice. Answers are checked before
+ * they are believed; after a wrong one the next cache is asked.
  */
 import { createHash, randomUUID } from 'node:crypto'
+import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import {
   credentialsCodec,
   type DownMessage,
@@ -12,9 +14,11 @@ import {
   type RegistryCredentials,
   type ResolvedManifest,
 } from '../../protocol/control/index.ts'
-import type { BlobId, BundleId, PeerId } from '../../protocol/ids.ts'
+import { errorCode } from '../../protocol/errors.ts'
+import type { BlobId, BundleId, Digest, PeerId } from '../../protocol/ids.ts'
 import { seal } from '../../protocol/sealing/index.ts'
 import type { CacheMessage, Sessions } from '../sessions/index.ts'
+import { checkResolved, wrongAnswer, wrongAnswerCode } from './check-answer.ts'
 import { ImageFaultError } from './errors.ts'
 
 export type Ingested = Readonly<{
@@ -39,6 +43,8 @@ export interface CacheDesk {
       affinity: string
       signal: AbortSignal
       onProgress: (bytesDone: number, bytesTotal: number) => void
+      /** False for a bundle's id that cannot be this image's. Called last, once all else is right. */
+      accepts: (bundle: BundleId) => boolean
     }>,
   ): Promise<Ingested>
   onMessage(peer: PeerId, message: CacheMessage): void
@@ -63,14 +69,28 @@ export function createCacheDesk({
 }>): CacheDesk {
   const questions = new Map<string, Question>()
 
-  const choose = (affinity: string): PeerId => {
+  const proven = createProven()
+
+  const choose = (affinity: string): readonly [PeerId, ...PeerId[]] => {
     const here = [...sessions.caches.values()].filter(({ isHere, keys }) => isHere && keys > 0)
     const weight = ({ node }: Readonly<{ node: PeerId }>): string =>
       createHash('sha256').update(`${affinity} ${node}`).digest('hex')
     // Rendezvous hashing: when a cache leaves, only its images move.
-    const best = here.sort((a, b) => (weight(a) < weight(b) ? -1 : 1))[0]
+    const [best, ...others] = here.sort((a, b) => (weight(a) < weight(b) ? -1 : 1))
     if (!best) throw fault('NO_CACHE', 'no cache of the roster is connected; the image waits')
-    return best.node
+    return [best.node, ...others.map(({ node }) => node)]
+  }
+  /** Asks the caches in turn, until one gives an answer that may be right. */
+  const inTurn = async <T>(affinity: string, asking: (cache: PeerId) => Promise<T>): Promise<T> => {
+    const [first, ...others] = choose(affinity)
+    let answer = asking(first)
+    for (const cache of others) {
+      answer = answer.catch((error: unknown) => {
+        if (errorCode(error) !== wrongAnswerCode) throw error
+        return asking(cache)
+      })
+    }
+    return answer
   }
   const sealTo = (cache: PeerId, plaintext: Uint8Array) => {
     const key = sessions.takeKey(cache)
@@ -119,47 +139,56 @@ export function createCacheDesk({
   }
 
   return {
-    async resolve(reference, credentials, { signal }) {
-      const cache = choose(reference)
-      const sealed = credentials && sealTo(cache, credentialsCodec.encode(plain(credentials)))
-      const reply = await ask(
-        cache,
-        {
-          type: 'resolve',
-          id: randomUUID(),
-          reference,
-          ...(sealed ? { credentials: sealed } : {}),
-        },
-        { signal, onMessage: (message) => (message.type === 'resolved' ? message : undefined) },
-      )
-      if (reply.fault) throw new ImageFaultError(reply.fault)
-      if (!reply.image) throw fault('CACHE_ANSWER_INVALID', 'the cache resolved to nothing')
-      return reply.image
-    },
-    async ingest(secrets, { affinity, signal, onProgress }) {
-      const cache = choose(affinity)
-      const sealed = sealTo(cache, ingestSecretsCodec.encode(secrets))
-      const reply = await ask(
-        cache,
-        { type: 'ingest', id: randomUUID(), sealed },
-        {
-          signal,
-          onMessage(message) {
-            if (message.type === 'ingested') return message
-            if (message.type === 'ingest-progress') {
-              onProgress(message.bytesDone, message.bytesTotal)
-            }
-            return undefined
+    resolve: (reference, credentials, { signal }) =>
+      inTurn(reference, async (cache) => {
+        const sealed = credentials && sealTo(cache, credentialsCodec.encode(plain(credentials)))
+        const reply = await ask(
+          cache,
+          {
+            type: 'resolve',
+            id: randomUUID(),
+            reference,
+            ...(sealed ? { credentials: sealed } : {}),
           },
-        },
-      )
-      if (reply.fault) throw new ImageFaultError(reply.fault, reply.wrongBlob)
-      const { bundle, blobIds, registryBytes = 0 } = reply
-      if (!bundle || blobIds?.length !== secrets.blobs.length) {
-        throw fault('CACHE_ANSWER_INVALID', 'the cache did not name what it ingested')
-      }
-      return { cache, bundle, blobIds, registryBytes }
-    },
+          { signal, onMessage: (message) => (message.type === 'resolved' ? message : undefined) },
+        )
+        if (reply.fault) throw new ImageFaultError(reply.fault)
+        if (!reply.image) throw wrongAnswer('it resolved to nothing')
+        const image = checkResolved(reply.image, {
+          reference,
+          hasCredentials: credentials !== undefined,
+          isImageManifest: proven.has,
+        })
+        proven.add(image.manifestDigest)
+        return image
+      }),
+    ingest: (secrets, { affinity, signal, onProgress, accepts }) =>
+      inTurn(affinity, async (cache) => {
+        const sealed = sealTo(cache, ingestSecretsCodec.encode(secrets))
+        const reply = await ask(
+          cache,
+          { type: 'ingest', id: randomUUID(), sealed },
+          {
+            signal,
+            onMessage(message) {
+              if (message.type === 'ingested') return message
+              if (message.type === 'ingest-progress') {
+                onProgress(message.bytesDone, message.bytesTotal)
+              }
+              return undefined
+            },
+          },
+        )
+        if (reply.fault) throw new ImageFaultError(reply.fault, reply.wrongBlob)
+        const { bundle, blobIds, registryBytes = 0 } = reply
+        if (!bundle || !blobIds) throw wrongAnswer('it did not name what it ingested')
+        const named = secrets.blobs.map(({ key, digest, sizeBytes }) =>
+          blobIdFor(key, digest, chunkSizeFor(sizeBytes)),
+        )
+        if (named.join() !== blobIds.join()) throw wrongAnswer('it named other blobs than given')
+        if (!accepts(bundle)) throw wrongAnswer(`bundle ${bundle} is another image's`)
+        return { cache, bundle, blobIds, registryBytes }
+      }),
     onMessage(peer, message) {
       const question = questions.get(message.id)
       if (question?.cache !== peer) return
@@ -168,6 +197,24 @@ export function createCacheDesk({
     },
     isBusy: (cache) =>
       questions.values().some((question) => question.isIngest && question.cache === cache),
+  }
+}
+
+/** The newest digests that were seen to be image manifests'. */
+function createProven() {
+  const provenMax = 10_000
+  const digests = new Set<Digest>()
+  return {
+    has: (digest: Digest): boolean => digests.has(digest),
+    add(digest: Digest): void {
+      digests.delete(digest)
+      digests.add(digest)
+      if (digests.size <= provenMax) return
+      for (const first of digests) {
+        digests.delete(first)
+        return
+      }
+    },
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { expect } from 'chai'
 import { blobIdFor, chunkSizeFor } from '../../protocol/bundle/index.ts'
 import type { BundleId, PeerId } from '../../protocol/ids.ts'
@@ -8,7 +9,7 @@ import type { GroupInput, GroupRecord, Groups } from '../groups/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import { PeerState } from '../sessions/index.ts'
 import { eventually } from '../testing/coordinator.ts'
-import { fakeImage } from '../testing/fake-peer.ts'
+import { fakeImage, fakeImageOf } from '../testing/fake-peer.ts'
 import type { CacheDesk } from './cache-desk.ts'
 import { ImageFaultError, type Images, openBlobKeys, openImages } from './index.ts'
 
@@ -25,6 +26,7 @@ describe('coordinator/images', () => {
   const keysSeen: string[][] = []
   const dropped: string[] = []
   let resolve: CacheDesk['resolve']
+  let bundleFor: (blobIds: readonly string[]) => BundleId
   let fail: (() => Error | undefined) | undefined
 
   const open = async (): Promise<void> => {
@@ -35,7 +37,7 @@ describe('coordinator/images', () => {
         asked.push(`resolve ${reference}${given ? ' with credentials' : ''}`)
         return resolve(reference, given, options)
       },
-      async ingest(secrets) {
+      async ingest(secrets, { accepts }) {
         asked.push(`ingest ${secrets.repository}${secrets.credentials ? ' with credentials' : ''}`)
         keysSeen.push(secrets.blobs.map(({ key }) => Buffer.from(key).toString('hex')))
         await new Promise((done) => setTimeout(done, 5))
@@ -44,7 +46,8 @@ describe('coordinator/images', () => {
         const blobIds = secrets.blobs.map(({ key, digest, sizeBytes }) =>
           blobIdFor(key, digest, chunkSizeFor(sizeBytes)),
         )
-        const bundle = (blobIds[0] ?? '') as string as BundleId
+        const bundle = bundleFor(blobIds)
+        if (!accepts(bundle)) throw new ImageFaultError({ code: 'REFUSED', message: 'not its own' })
         return { cache: cachePeer, bundle, blobIds, registryBytes: 1 }
       },
       onMessage: () => {},
@@ -80,6 +83,7 @@ describe('coordinator/images', () => {
     cache.connected = true
     nowMs = 1_000
     fail = undefined
+    bundleFor = (blobIds) => createHash('sha256').update(blobIds.join()).digest('hex') as BundleId
     resolve = async (reference) => fakeImage(reference)
     for (const list of [asked, keysSeen, dropped]) list.length = 0
     await open()
@@ -116,7 +120,7 @@ describe('coordinator/images', () => {
     const shared = fakeImage('registry.example/acme/hello:1').blobs[1]
     resolve = async (reference) => {
       const image = fakeImage(reference)
-      return shared && image.blobs[0] ? { ...image, blobs: [image.blobs[0], shared] } : image
+      return shared && image.blobs[0] ? fakeImageOf(reference, [image.blobs[0], shared]) : image
     }
     await ready(await create())
     const container = { ...groupInput().container, image: 'registry.example/acme/hello:2' }
@@ -197,6 +201,44 @@ describe('coordinator/images', () => {
     await eventually('the second ingest', () => keysSeen.length === 2)
     expect(keysSeen[1]).to.deep.equal(keysSeen[0])
     await eventually('the cache has it', () => cache.bundles.has(bundle))
+  })
+
+  const second = { ...groupInput().container, image: 'registry.example/acme/hello:2' }
+
+  it("refuses another image's bundle id, also of an ingest at the same time", async () => {
+    bundleFor = () => 'c'.repeat(64) as BundleId
+    const groups = [await create(), await create({ name: 'second', container: second })]
+    await eventually('one is refused', () => {
+      tend()
+      return groups.some(({ id }) => images.view(id)?.fault?.code === 'REFUSED')
+    })
+    await eventually('one is cached', () => {
+      tend()
+      return groups.some((group) => images.bundleOf(group))
+    })
+    expect(groups.filter((group) => images.bundleOf(group))).to.have.length(1)
+    const [taken] = groups.filter((group) => images.bundleOf(group))
+    const { reference } = JSON.parse(
+      Buffer.from(images.bundle(bundleFor([]))?.manifest ?? []).toString(),
+    ).annotations
+    expect(reference).to.equal(taken?.container.image)
+  })
+
+  it('shares a bundle among manifests of the same blobs, until the last is gone', async () => {
+    const { blobs } = fakeImage('registry.example/acme/hello:1')
+    resolve = async (reference) => fakeImageOf(reference, blobs)
+    const first = await create()
+    const bundle = await ready(first)
+    expect(await ready(await create({ name: 'second', container: second }))).to.equal(bundle)
+    await groups.delete(scope, 'hello')
+    tend()
+    expect(images.bundle(bundle)).to.not.equal(undefined)
+    await groups.delete(scope, 'second')
+    tend()
+    tend()
+    expect(images.bundle(bundle)).to.equal(undefined)
+    await ready(await create({ name: 'third', container: second }))
+    expect(asked.filter((text) => text.startsWith('ingest'))).to.have.length(3)
   })
 
   it('drops a bundle with the last group that needs it', async () => {
