@@ -1,9 +1,9 @@
 /** From "this slot goes to that node" to a signed order and the placement that records it. */
 import { randomUUID } from 'node:crypto'
 import type { InstanceId, PeerId } from '../../protocol/ids.ts'
-import { allocationCodec } from '../../protocol/orders/index.ts'
+import { type AllocationSecrets, allocationCodec } from '../../protocol/orders/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
-import type { Images } from '../images/index.ts'
+import type { BundleRecord, Images } from '../images/index.ts'
 import type { OrderSigner, SignedAllocation } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Leaving, nextFence, type Placement, type SlotRecord } from '../slots/index.ts'
@@ -26,7 +26,7 @@ export interface OrderBuilder {
 
 export type OrderBuilderComponents = Readonly<{
   signer: OrderSigner
-  sessions: Pick<Sessions, 'takeKey'>
+  sessions: Pick<Sessions, 'takeKey' | 'giveBackKey'>
   holders: Pick<Holders, 'hintsFor'>
   images: Pick<Images, 'bundleOf' | 'bundle' | 'openBlobs'>
   groups: Pick<Groups, 'openEnv'>
@@ -56,32 +56,28 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       const blobs = image && images.openBlobs(image)
       if (!bundle || !image || !blobs) return undefined
       const env = groups.openEnv(group)
-      const oneTimeKey = sessions.takeKey(node)
-      if (!oneTimeKey) return undefined
       const { container, extension } = group
-      const sealed = signer.sealSecrets(
-        {
-          v: 1,
-          ...{ manifest: image.manifest, manifestDigest: image.manifestDigest },
-          ...{ mediaType: image.mediaType, blobs, env: { ...env } },
-          command: [...container.command],
-          ...{ organization: group.organization, organizationId: group.organizationId },
-          ...{ project: group.project, projectId: group.projectId },
-          ...{ group: group.name, groupId: group.id },
-        },
-        oneTimeKey,
-      )
       const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
       const resources = { milliCpus, memoryBytes, storageBytes, shmBytes, gpuUuids: [...gpuUuids] }
       const instance = randomUUID() as InstanceId
       const fence = nextFence(record, signer.term)
-      const signed = signer.allocation({
-        ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
-        hints: holders.hintsFor(bundle, node),
-        restart: group.restartPolicy,
-        ...extension,
-      })
-      return placed({ fence, node, instance, version: group.version, bundle, resources }, signed)
+      const hints = holders.hintsFor(bundle, node)
+      const oneTimeKey = sessions.takeKey(node)
+      if (!oneTimeKey) return undefined
+      try {
+        const secrets = secretsOf(group, { image, blobs, env })
+        const sealed = signer.sealSecrets(secrets, oneTimeKey)
+        const signed = signer.allocation({
+          ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed, hints },
+          restart: group.restartPolicy,
+          ...extension,
+        })
+        return placed({ fence, node, instance, version: group.version, bundle, resources }, signed)
+      } catch (error) {
+        // An order that can never be made is tried again and again: it must not use up the keys.
+        sessions.giveBackKey(node, oneTimeKey)
+        throw error
+      }
     },
     readopt(record, { node, instance, version, bundle, resources, order }) {
       const old = allocationCodec.decode(order.payload)
@@ -93,5 +89,24 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       })
       return placed({ fence, node, instance, version, bundle, resources }, signed)
     },
+  }
+}
+
+function secretsOf(
+  group: GroupRecord,
+  {
+    image,
+    blobs,
+    env,
+  }: Pick<AllocationSecrets, 'blobs' | 'env'> & { readonly image: BundleRecord },
+): AllocationSecrets {
+  const { manifest, manifestDigest, mediaType } = image
+  return {
+    v: 1,
+    ...{ manifest, manifestDigest, mediaType, blobs, env: { ...env } },
+    command: [...group.container.command],
+    ...{ organization: group.organization, organizationId: group.organizationId },
+    ...{ project: group.project, projectId: group.projectId },
+    ...{ group: group.name, groupId: group.id },
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A peer's one-time keys, in memory: a set signed by the peer replaces what it offered before (at
  * hello) or adds to it (in a beat), and each key is taken once. A key that was taken never comes
- * back within a session, whatever the peer offers.
+ * back within a session, whatever the peer offers, unless it is given back unused.
  */
 import { publicKeyOfPeerId } from '../../protocol/identity/index.ts'
 import type { NetworkId, PeerId } from '../../protocol/ids.ts'
@@ -21,6 +21,8 @@ export interface KeyPool {
   offer(signed: Signed, at: 'hello' | 'beat'): void
   /** A key that was never taken before; undefined when there is none. */
   take(): Uint8Array | undefined
+  /** Of a taken key to which nothing was sealed that left this process. */
+  giveBack(key: Uint8Array): void
   readonly size: number
   /** How many the next beat should bring. */
   readonly wantedCount: number
@@ -60,6 +62,9 @@ export function createKeyPool(peer: PeerId, network: NetworkId): KeyPool {
         return key
       }
       return undefined
+    },
+    giveBack(key) {
+      free.set(Buffer.from(key).toString('base64'), key)
     },
     get size() {
       return free.size

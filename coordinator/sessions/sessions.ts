@@ -67,6 +67,8 @@ export interface Sessions {
   broadcast(message: DownMessage): void
   /** One of the peer's one-time keys, used up by this. */
   takeKey(peer: PeerId): Uint8Array | undefined
+  /** What was sealed to it never left: it may be used after all. */
+  giveBackKey(peer: PeerId, key: Uint8Array): void
   /** Aborted when the peer's stream ends; undefined when there is none. */
   signalOf(peer: PeerId): AbortSignal | undefined
   start(): Promise<void>
@@ -192,6 +194,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       for (const session of open.values()) session.send(message)
     },
     takeKey: (peer) => (open.has(peer) ? stateOf(peer)?.pool?.take() : undefined),
+    giveBackKey: (peer, key) => stateOf(peer)?.pool?.giveBack(key),
     signalOf: (peer) => open.get(peer)?.signal,
     async start() {
       await mesh.handle(
