@@ -51,7 +51,7 @@ export function createBoundedDatastore(init: BoundedDatastoreInit): Datastore {
     return pair.value
   }
   return {
-    put: async (key, value) => put(key, await value),
+    put,
     get,
     has: (key) => pairs.has(key.toString()),
     delete: drop,
