@@ -2,6 +2,7 @@
  * Docker as Potluck's engine. Nothing is remembered here that labels do not say: a daemon that was
  * killed finds its containers by them, and a second `run` of the same order finds the first one's.
  */
+import { readlink } from 'node:fs/promises'
 import type { InstanceId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { containerName, createOptions } from './create-options.ts'
@@ -41,6 +42,9 @@ export type DockerEngineComponents = Readonly<{
   /** The toolkit's version on this machine; for tests. */
   toolkitVersion?: () => Promise<string | undefined>
 }>
+
+/** An engine on a busy machine hears of a container's end within this. */
+const endNoticedMs = 5_000
 
 /** Public resolvers: the LAN's are unreachable from a container by design. */
 export const defaultDns: readonly string[] = ['1.1.1.1', '9.9.9.9']
@@ -94,12 +98,19 @@ export function createDockerEngine(
     try {
       await verifyIsolation(components.isolation, answer, instance, options)
     } catch (error) {
-      // One that ended meanwhile took its network along: there is nothing left to prove.
+      // One that ended meanwhile took its network along: there is nothing left to prove. The engine
+      // may learn of the end a moment after the kernel.
+      if (!(await hasNamespace(answer))) await untilEnded(id, options)
       const after = await containers.inspect(id, options)
       if (!after.State.Running && !options.signal.aborted) return observed(after)
       throw error
     }
     return observed(await containers.inspect(id, options))
+  }
+
+  async function untilEnded(id: string, { signal }: CallOptions): Promise<void> {
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(endNoticedMs)])
+    await containers.waitExit(id, { signal: soon }).catch(() => undefined)
   }
 
   async function adopt(spec: ContainerSpec, options: CallOptions) {
@@ -199,6 +210,18 @@ async function sweepNetworks(
   await networks.sweep((instance) => kept.has(instance) || starting.has(instance), options)
 }
 
+function namespacePathOf({ State }: InspectAnswer): string {
+  return `/proc/${State.Pid}/ns/net`
+}
+
+/** Whether the container's process lives; one that has ended, even if unreaped, has none. */
+function hasNamespace(answer: InspectAnswer): Promise<boolean> {
+  return readlink(namespacePathOf(answer)).then(
+    () => true,
+    () => false,
+  )
+}
+
 async function verifyIsolation(
   isolation: Isolation,
   answer: InspectAnswer,
@@ -206,8 +229,7 @@ async function verifyIsolation(
   options: CallOptions,
 ): Promise<void> {
   const gateway = answer.NetworkSettings.Networks?.[containerName(instance)]?.Gateway ?? ''
-  const namespacePath = `/proc/${answer.State.Pid}/ns/net`
-  const target = { namespacePath, bridge: bridgeName(instance), gateway }
+  const target = { namespacePath: namespacePathOf(answer), bridge: bridgeName(instance), gateway }
   try {
     await isolation.verify(target, options)
   } catch (cause) {
