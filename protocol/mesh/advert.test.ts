@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { PotluckError } from '../errors.ts'
+import { identityFromSeed, peerIdOfPublicKey, publicKeyOfPeerId } from '../identity/index.ts'
 import type { BundleId } from '../ids.ts'
 import { sampleAdvert } from './advert.fixture.ts'
 import { type CapacityAdvert, decodeAdvert, encodeAdvert } from './advert.ts'
-import { peerIdOfPublicKey, peerIdOfSeed, publicKeyOfPeerId } from './identity.ts'
 
 describe('mesh/advert', () => {
   it('survives the wire, with as many bundles as allowed', async () => {
-    const peer = await peerIdOfSeed(randomBytes(32))
+    const { peer } = await identityFromSeed(randomBytes(32))
     const bundles = Array.from({ length: 256 }, () => randomBytes(32).toString('hex') as BundleId)
     const advert: CapacityAdvert = { ...sampleAdvert(peer), bundles }
     const bytes = encodeAdvert(advert)
@@ -18,7 +18,7 @@ describe('mesh/advert', () => {
   })
 
   it('refuses more bundles than allowed, and fields out of range', async () => {
-    const peer = await peerIdOfSeed(randomBytes(32))
+    const { peer } = await identityFromSeed(randomBytes(32))
     const good = sampleAdvert(peer)
     const bundle = '0'.repeat(64) as BundleId
     const bad: CapacityAdvert[] = [
@@ -55,8 +55,8 @@ describe('mesh/identity', () => {
       'hex',
     )
     const publicKey = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'
-    const peer = await peerIdOfSeed(seed)
-    expect(Buffer.from(publicKeyOfPeerId(peer) ?? []).toString('hex')).to.equal(publicKey)
+    const { peer } = await identityFromSeed(seed)
+    expect(Buffer.from(publicKeyOfPeerId(peer)).toString('hex')).to.equal(publicKey)
     expect(peerIdOfPublicKey(Buffer.from(publicKey, 'hex'))).to.equal(peer)
     expect(peer).to.match(/^12D3KooW/)
   })

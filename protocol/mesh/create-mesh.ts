@@ -22,10 +22,11 @@ import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
+import { identityFromSeed } from '../identity/index.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { createBoundedDatastore } from './bounded-datastore.ts'
-import { peerIdOf, peerIdOfSeed, privateKeyOfSeed } from './identity.ts'
+import { peerIdOf } from './identity.ts'
 import {
   addressDialMs,
   keepAliveMs,
@@ -86,13 +87,13 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   const limits = meshLimits(init.role, testbed)
   const { banned, logger } = components
   const gate = (peer: Parameters<typeof peerIdOf>[0]): boolean => banned(peerIdOf(peer))
-  const privateKey = await privateKeyOfSeed(init.seed)
+  const { peer: self, privateKey } = await identityFromSeed(init.seed)
   const { providedPerPeerMax } = init
   const mesh: Mesh = await createLibp2p<MeshServices>({
     start: false,
     privateKey,
     datastore: createBoundedDatastore({
-      self: await peerIdOfSeed(init.seed),
+      self,
       ...(providedPerPeerMax === undefined ? {} : { providedPerPeerMax }),
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },

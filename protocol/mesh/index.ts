@@ -9,14 +9,7 @@ export {
   type MeshInit,
 } from './create-mesh.ts'
 export { PeerUnreachableError, WrongAuthorError } from './errors.ts'
-export {
-  peerIdOf,
-  peerIdOfPublicKey,
-  peerIdOfSeed,
-  privateKeyOfSeed,
-  publicKeyOfPeerId,
-  toLibp2pPeerId,
-} from './identity.ts'
+export { peerIdOf, toLibp2pPeerId } from './identity.ts'
 export type { MeshRole } from './limits.ts'
 export { createLink, dialPeer, type Link, type PeerAddress } from './link.ts'
 export { bansTopic, capacityTopic, type Region, RegionSchema } from './topics.ts'

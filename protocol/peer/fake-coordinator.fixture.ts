@@ -13,9 +13,10 @@ import {
   type UpMessage,
   upCodec,
 } from '../control/index.ts'
+import { publicKeyOfPeerId } from '../identity/index.ts'
 import type { BundleId, PeerId, Term } from '../ids.ts'
 import { silentLogger } from '../log/index.ts'
-import { createMesh, type Mesh, peerIdOf, publicKeyOfPeerId } from '../mesh/index.ts'
+import { createMesh, type Mesh, peerIdOf } from '../mesh/index.ts'
 import { createNetwork, type Network } from '../network/index.ts'
 import {
   type BanList,
@@ -139,8 +140,7 @@ async function serve({ mesh, network, term, ...seeds }: Parts): Promise<FakeCoor
   let bans = signBans([])
 
   const takeKeys = (peer: PeerId, signed: Signed): void => {
-    const publicKey = publicKeyOfPeerId(peer)
-    if (publicKey) assertSignedBy('node-keys', signed, publicKey)
+    assertSignedBy('node-keys', signed, publicKeyOfPeerId(peer))
     const { keys, replaces } = nodeKeysCodec.decode(signed.payload)
     offered.set(peer, [...(replaces ? [] : (offered.get(peer) ?? [])), ...keys])
   }

@@ -109,7 +109,14 @@ async function mirrorOfThisMachine(): Promise<{ mirror: string; suite: string }>
   const own = lines.find(([site = '', release, component]) => {
     return release === suite && component === 'main' && /^https?:/.test(site)
   })
-  return { mirror: own?.[0] ?? 'http://deb.debian.org/debian', suite: suite ?? 'stable' }
+  const mirror = own?.[0]
+  if (mirror === undefined || suite === undefined) {
+    const message =
+      'apt knows no mirror of this Debian release; add one to /etc/apt/sources.list.d and run ' +
+      '`apt-get update`'
+    throw new PotluckError('MIRROR_UNKNOWN', message)
+  }
+  return { mirror, suite }
 }
 
 /** Debootstrap downloads with wget, which does not read apt's settings. */
