@@ -72,6 +72,10 @@ export const configSchema = Type.Object({
       max: '1h',
     }),
   ),
+  regions: Type.Array(
+    Type.String({ description: 'a region', pattern: '^[a-z0-9]+(-[a-z0-9]+)*$' }),
+    { description: 'regions whose capacity adverts are heard and passed on', default: ['local'] },
+  ),
   testbed: Type.Boolean({
     description:
       'many peers on one machine or address: lifts limits that would take them for an attack',

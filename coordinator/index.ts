@@ -9,7 +9,7 @@ import { PotluckError } from '../protocol/errors.ts'
 import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
-import { createMesh } from '../protocol/mesh/index.ts'
+import { createAdvertFeed, createMesh, type Region } from '../protocol/mesh/index.ts'
 import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
 import { createSigner } from '../protocol/signing/index.ts'
@@ -84,10 +84,21 @@ export async function run(
     {
       ...{ role: 'coordinator', seed: identitySeed, listen: config.listen },
       ...{ announce: config.announce, testbed: config.testbed },
+      regions: config.regions as Region[],
     },
     { banned: (peer) => lists.isBanned(peer), logger },
   )
   stack.defer(() => mesh.stop())
+  // Placement goes by what nodes say on their own streams; gossip needs somebody who passes it on.
+  const feed = createAdvertFeed(
+    {
+      regions: config.regions as Region[],
+      onAdvert: ({ peer, load, gpus }) =>
+        logger.debug({ peer, load, gpus: gpus.length }, 'a node published its capacity'),
+    },
+    { mesh, logger },
+  )
+  stack.defer(() => feed.stop())
   const plane = await startControlPlane(
     { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
     { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },

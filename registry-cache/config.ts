@@ -49,7 +49,7 @@ export const configSchema = Type.Object({
     Type.String({ description: 'a region', pattern: '^[a-z0-9]+(-[a-z0-9]+)*$' }),
     {
       description: 'regions whose capacity adverts are passed on',
-      default: [],
+      default: ['local'],
     },
   ),
   mdns: Type.Boolean({ description: 'finds peers on the LAN', default: false }),
