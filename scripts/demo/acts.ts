@@ -4,28 +4,15 @@
  */
 import { randomBytes } from 'node:crypto'
 import { PotluckError } from '../../protocol/errors.ts'
-import type { RunFolder } from '../../test/street/index.ts'
-import type { Image } from '../image/index.ts'
 import { type ContainerSight, createEngineView, type EngineView } from './engine-view.ts'
 import { showBlobs, showInstances } from './evidence.ts'
 import type { DemoNetwork, DemoNode } from './network.ts'
 import { instanceRows, nameOf, progressRows } from './progress.ts'
-import type { Record } from './record.ts'
-import type { Screen } from './screen.ts'
 import { filesWithSecrets } from './secret-search.ts'
-import type { DemoInstance, Tenant } from './tenant.ts'
+import type { Stage } from './stage.ts'
+import type { DemoInstance } from './tenant.ts'
 import { shorten } from './text.ts'
 import { waitUntil, watchGroup } from './watch.ts'
-
-export type Stage = Readonly<{
-  run: RunFolder
-  network: DemoNetwork
-  tenant: Tenant
-  image: Image
-  record: Record
-  screen: Screen
-  signal: AbortSignal
-}>
 
 const groupName = 'demo'
 const replicas = 3

@@ -1,6 +1,6 @@
 /** Who gave which bytes: from the registry's access log and from what the nodes report. */
-import type { Stage } from './acts.ts'
 import { nameOf } from './progress.ts'
+import type { Stage } from './stage.ts'
 import type { DemoInstance } from './tenant.ts'
 import { bytesText, tableLines } from './text.ts'
 
