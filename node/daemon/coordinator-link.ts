@@ -4,7 +4,7 @@
  */
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import type { ControlLink, UpMessage } from '../../protocol/control/index.ts'
-import type { BundleId } from '../../protocol/ids.ts'
+import type { BundleId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
 import type { Swarm } from '../../protocol/swarm/index.ts'
@@ -31,6 +31,8 @@ const goodbyeGraceMs = 5_000
 export interface CoordinatorLink {
   /** False when there is no stream; nothing is queued for later. */
   send(message: UpMessage): boolean
+  /** How far downloads are, where that changed: beats alone would make a tenant's bars jump. */
+  tellProgress(): void
   /**
    * Lets slots be given away at once, then removes the containers. Strict groups' slots are let go
    * only when they have stopped.
@@ -100,8 +102,18 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       )
     },
   })
+  const told = new Map<SlotId, number>()
   return {
     send: (message) => link.send(message),
+    tellProgress() {
+      const moving = allocations.docket.reports().filter(({ state }) => state === 'downloading')
+      const slots = new Set(moving.map(({ slot }) => slot))
+      for (const slot of told.keys()) if (!slots.has(slot)) told.delete(slot)
+      for (const instance of moving) {
+        if (told.get(instance.slot) === instance.bytesDone) continue
+        if (link.send({ type: 'report', instance })) told.set(instance.slot, instance.bytesDone)
+      }
+    },
     async leave(reason) {
       const loose = allocations.docket.entries().filter(({ order }) => !order.strict)
       const slots = loose.map(({ order }) => order.slot)

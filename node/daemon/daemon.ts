@@ -154,7 +154,10 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     runDir,
   })
   await Promise.all([
-    every(tickMs, signal, async () => allocations.tick()),
+    every(tickMs, signal, async () => {
+      allocations.tick()
+      link?.tellProgress()
+    }),
     every(ensureMs, signal, async () => {
       await host.ensure({ signal }).catch((error: unknown) => {
         if (!signal.aborted) logger.error({ error }, 'the engine or its rules cannot be kept up')
