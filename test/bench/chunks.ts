@@ -17,7 +17,7 @@ import {
 import { openBundleStore, type StoredBundle } from '../../protocol/chunk-store/index.ts'
 import type { Digest } from '../../protocol/ids.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import { type Bench, megabytesPerS, round } from './bench.ts'
+import { defineBench, megabytesPerS, round } from './bench.ts'
 
 const key = new Uint8Array(32).fill(1)
 const pieceBytes = 64 << 10
@@ -61,10 +61,10 @@ async function putAll(from: StoredBundle, to: StoredBundle): Promise<void> {
   }
 }
 
-export const chunks: Bench = {
+export const chunks = defineBench({
   summary: 'ingest, read and put of chunks, against the cryptographic primitives alone',
   options: { mb: { description: 'megabytes', default: 256 } },
-  async run({ mb = 256 }, tell) {
+  async run({ mb }, tell) {
     const size = mb * 1_000_000
     const root = await mkdtemp(join(tmpdir(), 'potluck-bench-'))
     const open = (name: string) =>
@@ -108,4 +108,4 @@ export const chunks: Bench = {
       await rm(root, { recursive: true })
     }
   },
-}
+})

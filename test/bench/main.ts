@@ -1,10 +1,10 @@
-/** `npm run -s bench -- NAME [--option N]…`: runs one bench and prints its figures as the last line. */
-import { parseArgs } from 'node:util'
+/** `npm run -s bench -- NAME [--option VALUE]…`: runs one bench and prints its figures as the last line. */
 import { suggest } from '../../protocol/config/index.ts'
 import { describeError } from '../../protocol/errors.ts'
-import type { Bench } from './bench.ts'
+import type { Bench, OptionValue } from './bench.ts'
 import { chunks } from './chunks.ts'
 import { pair } from './pair.ts'
+import { describeOption, readOptions } from './read-options.ts'
 
 const benches: Readonly<Record<string, Bench>> = { chunks, pair }
 
@@ -12,30 +12,10 @@ function help(): string {
   const lines = Object.entries(benches).flatMap(([name, { summary, options }]) => [
     `  ${name.padEnd(10)} ${summary}`,
     ...Object.entries(options).map(
-      ([option, { description, default: value }]) =>
-        `  ${' '.repeat(10)}   --${option} N  ${description} (default ${value})`,
+      ([option, spec]) => `  ${' '.repeat(10)}   ${describeOption(option, spec)}`,
     ),
   ])
-  return ['usage: npm run -s bench -- NAME [--option N]…', '', ...lines, ''].join('\n')
-}
-
-/** @throws a sentence that says which option is wrong. */
-function readOptions(bench: Bench, args: readonly string[]): Record<string, number> {
-  const known = Object.keys(bench.options)
-  const { values } = parseArgs({
-    args: [...args],
-    options: Object.fromEntries(known.map((name) => [name, { type: 'string' as const }])),
-  })
-  return Object.fromEntries(
-    known.map((name) => {
-      const text = values[name]
-      const value = text === undefined ? bench.options[name]?.default : Number(text)
-      if (value === undefined || !(value > 0)) {
-        throw new Error(`--${name} ${String(text)} is not valid; give a number above 0`)
-      }
-      return [name, value]
-    }),
-  )
+  return ['usage: npm run -s bench -- NAME [--option VALUE]…', '', ...lines, ''].join('\n')
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -52,9 +32,9 @@ async function main(args: readonly string[]): Promise<number> {
     )
     return 2
   }
-  let options: Record<string, number>
+  let options: Record<string, OptionValue>
   try {
-    options = readOptions(bench, rest)
+    options = readOptions(bench.options, rest)
   } catch (error) {
     process.stderr.write(`bench ${name}: ${describeError(error)}\n`)
     return 2

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { dialPeer } from '../../protocol/mesh/index.ts'
 import { addressOf, createMeshStreet } from '../../protocol/mesh/mesh.fixture.ts'
 import { createSwarmStreet, randomBundle, toyTicket } from '../../protocol/swarm/swarm.fixture.ts'
-import { type Bench, cpuSecondsPerGB, megabytesPerS, round } from './bench.ts'
+import { cpuSecondsPerGB, defineBench, megabytesPerS, round } from './bench.ts'
 
 type Taken = Readonly<{ ms: number; cpu: NodeJS.CpuUsage }>
 
@@ -64,13 +64,13 @@ async function swarmPair(bytes: number): Promise<Taken> {
   }
 }
 
-export const pair: Bench = {
+export const pair = defineBench({
   summary: 'one holder, one requester on loopback, against a bare libp2p stream',
   options: {
     mb: { description: 'megabytes a round', default: 128 },
     rounds: { description: 'rounds of each, in turns; the best counts', default: 3 },
   },
-  async run({ mb = 128, rounds = 3 }, tell) {
+  async run({ mb, rounds }, tell) {
     const bytes = mb * 1_000_000
     const taken: { bare: Taken; swarm: Taken }[] = []
     for (let round = 1; round <= rounds; round++) {
@@ -93,4 +93,4 @@ export const pair: Bench = {
       bareCpuSecondsPerGB: cpuSecondsPerGB(bare.cpu, bytes),
     }
   },
-}
+})
