@@ -1,6 +1,6 @@
 /** The swarm: chunks of encrypted bundles from peer to peer. */
 export { createHolderIndex, type HolderIndex, holderKey } from './dht.ts'
-export type { DownloadProgress, TicketSource } from './download.ts'
+export type { DownloadProgress } from './download.ts'
 export {
   DownloadStoppedError,
   ProtocolBreachError,
@@ -10,6 +10,7 @@ export {
   WrongDescriptorError,
 } from './errors.ts'
 export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
+export type { TicketSource } from './senders.ts'
 export {
   createSwarm,
   type Download,

@@ -1,0 +1,182 @@
+/**
+ * The chunks of one bundle once its descriptor is here: which are wanted, of whom they are asked,
+ * what happens when they come. It keeps picker, asker and keeper in step; each alone would act on
+ * a state that another has left.
+ */
+import { Bitfield } from '../bundle/index.ts'
+import type { StoredBundle } from '../chunk-store/index.ts'
+import type { Clock } from '../clock.ts'
+import { describeError } from '../errors.ts'
+import type { PeerId } from '../ids.ts'
+import { ChunkAsker } from './chunk-asker.ts'
+import { ChunkKeeper } from './chunk-keeper.ts'
+import type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
+import { Picker } from './picker.ts'
+import type { Sender } from './sender.ts'
+import type { Senders } from './senders.ts'
+import type { SwarmStats } from './stats.ts'
+import type { TokenBucket } from './token-bucket.ts'
+import { decodeRuns } from './wire.ts'
+
+export type ChunkExchangeComponents = Readonly<{
+  stored: StoredBundle
+  senders: Senders
+  bucket: TokenBucket
+  stats: SwarmStats
+  clock: Clock
+  /** Uniform in [0, 1). */
+  random: () => number
+  blame: (peer: PeerId, kind: MisbehaviourKind, facts: Partial<Misbehaviour>) => void
+  /** Something changed: more may be asked, or all is here. */
+  onChange: () => void
+  /** The store cannot keep what comes. */
+  onFault: (error: unknown) => void
+}>
+
+/** Asks for and takes the chunks of one bundle. */
+export class ChunkExchange {
+  readonly stored: StoredBundle
+  readonly #with: ChunkExchangeComponents
+  readonly #picker: Picker
+  readonly #asker: ChunkAsker
+  readonly #keeper: ChunkKeeper
+  readonly #unsubscribe: () => void
+
+  constructor(components: ChunkExchangeComponents) {
+    const { stored, senders, bucket, stats, random, onChange } = components
+    const { layout, held } = stored
+    this.stored = stored
+    this.#with = components
+    this.#picker = new Picker({
+      chunkCount: layout.chunkCount,
+      held,
+      bytesOf: (chunk) => layout.locate(chunk).travelBytes,
+      random,
+    })
+    this.#asker = new ChunkAsker({
+      ...{ bundle: stored.id, layout, picker: this.#picker, bucket, stats },
+      senderOf: (peer) => senders.get(peer as PeerId),
+    })
+    this.#keeper = new ChunkKeeper({
+      ...{ stored, stats },
+      onDuplicate: (bytes) => this.#duplicate(bytes),
+      onWrong: ({ peer }, facts) => components.blame(peer, 'wrong-chunk', facts),
+      onFault: components.onFault,
+      onSettled: ({ peer }, chunk) => {
+        this.#picker.release(chunk, peer)
+        onChange()
+      },
+    })
+    const offHeld = stored.onHeld((chunk) => this.#gained(chunk))
+    const offLost = stored.onLost((chunk) => this.#lost(chunk))
+    this.#unsubscribe = () => {
+      offHeld()
+      offLost()
+    }
+  }
+
+  /** Bytes held, as they travel. */
+  get heldBytes(): number {
+    return this.#keeper.heldBytes
+  }
+
+  /** Asks for `chunk` before others: somebody waits to read it. */
+  prefer(chunk: number): void {
+    this.#picker.prefer(chunk)
+  }
+
+  peerHolds(peer: PeerId, chunk: number): boolean {
+    return this.#picker.peerHolds(peer, chunk)
+  }
+
+  /** Takes what a sender said it has, now that the numbers mean something. */
+  learn(sender: Sender): void {
+    const { held } = sender
+    if (!held) return
+    try {
+      this.#picker.setPeer(sender.peer, Bitfield.fromBytes(this.stored.layout.chunkCount, held))
+    } catch (error) {
+      this.#with.blame(sender.peer, 'malformed', { detail: describeError(error) })
+      return
+    }
+    sender.held = undefined
+    for (const runs of sender.earlyHaves.splice(0)) this.onHave(sender, runs)
+  }
+
+  /** A sender has more. */
+  onHave({ peer }: Sender, runs: readonly number[]): void {
+    const decoded = decodeRuns(runs, this.stored.layout.chunkCount)
+    if (!decoded) {
+      this.#with.blame(peer, 'malformed', { detail: 'runs of a have' })
+      return
+    }
+    for (const run of decoded) this.#picker.peerGained(peer, run)
+  }
+
+  /** A chunk came. @param live its request was not cancelled */
+  onChunk(sender: Sender, id: number, chunk: number, body: Uint8Array, live: boolean): void {
+    const nowMs = this.#with.clock.nowMs()
+    const asked = sender.asked.get(chunk)
+    if (live && asked?.id === id) {
+      sender.settle(chunk)
+      if (asked.first) sender.credit.answered(nowMs - asked.atMs)
+    }
+    sender.worked(nowMs)
+    sender.credit.arrived(body.length, nowMs)
+    this.#with.stats.received(sender.peer, body.length)
+    void this.#keeper.keep(sender, chunk, body)
+  }
+
+  /** A request ended unanswered. Returns the chunks that are free again. */
+  free(sender: Sender, id: number): number[] {
+    return this.#asker.free(sender, id)
+  }
+
+  /** A sender turned out not to have these. */
+  lacks({ peer }: Sender, chunks: readonly number[]): void {
+    for (const chunk of chunks) {
+      if (chunk < this.stored.layout.chunkCount) this.#picker.peerLost(peer, chunk)
+    }
+  }
+
+  /** Forgets a sender; what was asked of it is free. */
+  remove({ peer }: Sender): void {
+    this.#picker.removePeer(peer)
+  }
+
+  /** Asks as much of each as its credit allows. Returns for how long the limit says to wait. */
+  fill(nowMs: number): number {
+    let longestMs = 0
+    for (const sender of this.#with.senders.joined()) {
+      if (!sender.session) continue
+      longestMs = Math.max(longestMs, this.#asker.fill(sender, nowMs))
+    }
+    return longestMs
+  }
+
+  /** Hears no more of the store. */
+  close(): void {
+    this.#unsubscribe()
+  }
+
+  #gained(chunk: number): void {
+    const asked = this.#picker.gained(chunk)
+    this.#keeper.gained(chunk)
+    const owner = asked === undefined ? undefined : this.#with.senders.get(asked as PeerId)
+    const request = owner?.asked.get(chunk)
+    // It came from elsewhere (another bundle, a late sender): what is left is asked anew.
+    if (owner && request) this.#asker.cancel(owner, request.id)
+    this.#with.onChange()
+  }
+
+  #lost(chunk: number): void {
+    this.#keeper.lost(chunk)
+    this.#picker.lost(chunk)
+    this.#with.onChange()
+  }
+
+  #duplicate(bytes: number): void {
+    this.#asker.duplicateBytes += bytes
+    this.#with.stats.duplicateBytes += bytes
+  }
+}

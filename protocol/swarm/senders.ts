@@ -1,0 +1,161 @@
+/**
+ * The peers that one download may ask: dialled, joined, left alone for a while, joined again. It
+ * knows nothing of chunks. Without it in one place, a peer that stalls, lies or leaves would be
+ * handled in each of the places that notice.
+ */
+import type { Clock } from '../clock.ts'
+import type { BundleId, PeerId } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
+import type { PeerAddress } from '../mesh/index.ts'
+import type { Signed } from '../wire/index.ts'
+import type { PeerBook } from './peer-book.ts'
+import type { RequesterSession } from './requester.ts'
+import { Sender, stallMinMs } from './sender.ts'
+import type { SessionPool } from './session-pool.ts'
+
+/** All in one swarm up to so many (swarm.md 2.4): beyond, those known first are asked. */
+const sendersMax = 32
+/** Peers that are remembered as possible senders. */
+const knownPeersMax = 1024
+/** A renewed ticket is shown at most so often to one peer. */
+const rejoinMs = 5_000
+
+/** Gives the newest ticket; asked again when one has expired. */
+export type TicketSource = () => Signed
+
+export type SendersComponents = Readonly<{
+  bundle: BundleId
+  self: PeerId
+  pool: SessionPool
+  book: PeerBook
+  clock: Clock
+  random: () => number
+  logger: Logger
+  /** Aborts with the download: nobody is dialled any more. */
+  ended: AbortSignal
+  /** Shows the ticket on a session that is open. */
+  join: (session: RequesterSession) => void
+  /** A sender is let go: what was reserved with it is free. */
+  onRest: (sender: Sender) => void
+}>
+
+/** Possible senders of one bundle, by peer. */
+export class Senders {
+  readonly #with: SendersComponents
+  readonly #byPeer = new Map<PeerId, Sender>()
+
+  constructor(components: SendersComponents) {
+    this.#with = components
+  }
+
+  get(peer: PeerId): Sender | undefined {
+    return this.#byPeer.get(peer)
+  }
+
+  all(): Iterable<Sender> {
+    return this.#byPeer.values()
+  }
+
+  /** Those that said what they have. */
+  joined(): Sender[] {
+    return [...this.#byPeer.values()].filter(({ phase }) => phase === 'joined')
+  }
+
+  /** More peers that may hold it. Known ones get more addresses. */
+  add(hints: Iterable<PeerAddress>): void {
+    for (const { peer, addresses } of hints) {
+      if (peer === this.#with.self || this.#with.ended.aborted) continue
+      let sender = this.#byPeer.get(peer)
+      if (!sender) {
+        if (this.#byPeer.size >= knownPeersMax) return
+        sender = new Sender(peer)
+        this.#byPeer.set(peer, sender)
+      }
+      for (const address of addresses) sender.addresses.add(address)
+    }
+    this.dialMore()
+  }
+
+  /** A peer is there and soon has some of it. What it is avoided for stands: see the peer book. */
+  heardOf(peer: PeerId): void {
+    const sender = this.#byPeer.get(peer)
+    if (sender) sender.retryAtMs = 0
+    this.add([{ peer, addresses: [] }])
+  }
+
+  /** Dials whom it may, up to as many as are asked at once. */
+  dialMore(): void {
+    const { book, bundle, clock, ended } = this.#with
+    if (ended.aborted) return
+    const nowMs = clock.nowMs()
+    let busy = 0
+    for (const { phase } of this.#byPeer.values()) if (phase !== 'resting') busy += 1
+    for (const sender of this.#byPeer.values()) {
+      if (busy >= sendersMax) return
+      if (sender.phase !== 'resting' || nowMs < sender.retryAtMs) continue
+      sender.retryAtMs = book.avoidUntilMs(sender.peer, bundle)
+      if (nowMs < sender.retryAtMs) continue
+      busy += 1
+      void this.#dial(sender)
+    }
+  }
+
+  /** Shows a newer ticket to a sender that says ours has expired. False: it was just shown. */
+  rejoin(sender: Sender): boolean {
+    const nowMs = this.#with.clock.nowMs()
+    if (!sender.session || nowMs - sender.rejoinedAtMs < rejoinMs) return false
+    sender.rejoinedAtMs = nowMs
+    sender.phase = 'waiting'
+    this.#with.join(sender.session)
+    return true
+  }
+
+  /** Lets a sender go for a while; what it was asked for is free for others. */
+  rest(sender: Sender, atLeastMs = 0): void {
+    const { bundle, clock, random, onRest } = this.#with
+    const { session } = sender
+    sender.settleAll()
+    sender.rest(clock.nowMs(), random, atLeastMs)
+    onRest(sender)
+    session?.leave(bundle)
+  }
+
+  /** Lets those go that have been silent for too long. Returns how many. */
+  restStalled(): number {
+    const nowMs = this.#with.clock.nowMs()
+    let stalls = 0
+    for (const sender of this.#byPeer.values()) {
+      const silent = sender.phase === 'waiting' && nowMs - sender.lastArrivalMs > 3 * stallMinMs
+      if (!silent && !sender.stalled(nowMs)) continue
+      stalls += 1
+      this.rest(sender, sender.stallRestMs())
+    }
+    return stalls
+  }
+
+  /** The download is over. */
+  leaveAll(): void {
+    for (const sender of this.#byPeer.values()) {
+      const { session } = sender
+      sender.session = undefined
+      sender.settleAll()
+      session?.leave(this.#with.bundle)
+    }
+  }
+
+  async #dial(sender: Sender): Promise<void> {
+    const { pool, logger, clock, random, ended } = this.#with
+    sender.phase = 'dialling'
+    try {
+      const session = await pool.open({ peer: sender.peer, addresses: [...sender.addresses] })
+      if (ended.aborted) return
+      sender.session = session
+      sender.phase = 'waiting'
+      sender.lastArrivalMs = clock.nowMs()
+      this.#with.join(session)
+    } catch (error) {
+      logger.debug({ peer: sender.peer, error }, 'a possible holder could not be joined')
+      sender.rest(clock.nowMs(), random)
+    }
+  }
+}
