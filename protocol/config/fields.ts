@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { TObject, TSchema } from 'typebox'
-import { formatByteSize, formatDuration } from './units.ts'
+import { formatBitRate, formatByteSize, formatDuration } from './units.ts'
 
 /** The parts of JSON Schema that a setting may use. */
 export type SettingSchema = TSchema &
@@ -25,7 +25,7 @@ export type SettingSchema = TSchema &
   }>
 
 export const settingKinds = [
-  ...(['bytes', 'choice', 'duration', 'multiaddr', 'path', 'port', 'secret'] as const),
+  ...(['bytes', 'choice', 'duration', 'multiaddr', 'path', 'port', 'rate', 'secret'] as const),
   ...(['boolean', 'integer', 'list', 'number', 'string'] as const),
 ] as const
 export type SettingKind = (typeof settingKinds)[number]
@@ -126,6 +126,7 @@ export function describeValid(kind: SettingKind, schema: SettingSchema): string 
   const { minimum, maximum, pattern } = schema
   const format = (value: number): string => {
     if (kind === 'duration') return formatDuration(value)
+    if (kind === 'rate') return formatBitRate(value)
     return kind === 'bytes' ? formatByteSize(value) : String(value)
   }
   const least = minimum ? `, at least ${format(minimum)}` : ''
@@ -142,6 +143,7 @@ export function describeValid(kind: SettingKind, schema: SettingSchema): string 
     number: `a number${numbers}`,
     path: 'the path of a file or folder',
     port: 'a port from 0 to 65535',
+    rate: `bits a second with their unit, such as 800kbit, 10mbit or 1gbit, or unlimited (8mbit is 1 MB a second)${bounds}`,
     secret: `a text${schema.minLength ? ` of ${schema.minLength} characters or more` : ''}`,
     string: `a text${schema.minLength ? ` of ${schema.minLength} characters or more` : ''}${
       pattern ? ` that matches ${pattern}` : ''
@@ -154,12 +156,14 @@ export function describeValid(kind: SettingKind, schema: SettingSchema): string 
 export function showValue(kind: SettingKind, value: unknown): string {
   if (kind === 'duration' && typeof value === 'number') return formatDuration(value)
   if (kind === 'bytes' && typeof value === 'number') return formatByteSize(value)
+  if (kind === 'rate' && typeof value === 'number') return formatBitRate(value)
   if (Array.isArray(value)) return value.join(',') || 'none'
   return String(value)
 }
 
 function nameShown(name: string, kind: SettingKind): string {
   if (kind === 'duration') return name.replace(/Ms$/, '')
+  if (kind === 'rate') return name.replace(/BitsPerS$/, '')
   return kind === 'bytes' ? name.replace(/Bytes$/, '') : name
 }
 

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import Type, { type TInteger, type TString } from 'typebox'
-import { parseByteSize, parseDurationMs } from './units.ts'
+import { parseBitRate, parseByteSize, parseDurationMs } from './units.ts'
 
 export type SettingInit<V> = Readonly<{
   /** For `--help` and the docs: what it decides, not what it is. */
@@ -42,6 +42,19 @@ export function byteSize(init: SettingInit<string> & { min?: string; max?: strin
   })
 }
 
+/**
+ * A line's speed: people write `10mbit`, `1.5gbit`, `unlimited`; the code gets bits a second. Name
+ * it `…BitsPerS`: the suffix is left out of the name that people see. @param init default, min as text.
+ */
+export function bitRate(init: SettingInit<string> & { min?: string }): TInteger {
+  return Type.Integer({
+    kind: 'rate',
+    description: init.description,
+    minimum: rate(init.min ?? '1bit'),
+    ...(init.default === undefined ? {} : { default: rate(init.default) }),
+  })
+}
+
 /** A TCP port; 0 lets the system choose one. */
 export function port(init: SettingInit<number>): TInteger {
   return Type.Integer({ ...init, kind: 'port', minimum: 0, maximum: 65_535 })
@@ -68,6 +81,12 @@ export function secret(init: SettingInit<string> & { minLength?: number }): TStr
 function ms(text: string): number {
   const value = parseDurationMs(text)
   assert(value !== undefined, `${text} is not a duration`)
+  return value
+}
+
+function rate(text: string): number {
+  const value = parseBitRate(text)
+  assert(value !== undefined, `${text} is not a bit rate`)
   return value
 }
 

@@ -62,6 +62,7 @@ function describe({ schema, kind, env, required, secret }: Setting): string {
 function placeholder({ kind, itemKind, flag }: Setting): string {
   const last = flag.slice(flag.lastIndexOf('-') + 1)
   if (kind === 'bytes') return 'size'
+  if (kind === 'rate') return 'rate'
   if (kind === 'choice' || kind === 'string') return last
   return kind === 'list' ? (itemKind ?? last) : kind
 }

@@ -3,7 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Compile } from 'typebox/compile'
 import { describeValid, type Setting, type SettingKind, type SettingSchema } from './fields.ts'
-import { parseByteSize, parseDurationMs } from './units.ts'
+import { parseBitRate, parseByteSize, parseDurationMs } from './units.ts'
 
 /** Where relative paths and `~` lead. */
 export type Places = Readonly<{ folder: string; home: string }>
@@ -54,6 +54,9 @@ function parseOne(kind: SettingKind, raw: unknown, places: Places): unknown {
     case 'duration':
       // A bare number could be seconds or milliseconds, so it is neither.
       return typeof raw === 'string' ? parseDurationMs(raw) : undefined
+    case 'rate':
+      // A bare number could be bits, kilobits or bytes, so it is none.
+      return typeof raw === 'string' ? parseBitRate(raw) : undefined
     case 'path':
       return typeof raw === 'string' && raw !== '' ? absolute(raw, places) : undefined
     case 'multiaddr':

@@ -1,6 +1,14 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { formatByteSize, formatDuration, parseByteSize, parseDurationMs } from './units.ts'
+import {
+  formatBitRate,
+  formatByteSize,
+  formatDuration,
+  parseBitRate,
+  parseByteSize,
+  parseDurationMs,
+  unlimitedBitsPerS,
+} from './units.ts'
 
 describe('protocol/config: units', () => {
   const durations: [string, number | undefined][] = [
@@ -39,11 +47,30 @@ describe('protocol/config: units', () => {
     })
   }
 
+  const rates: [string, number | undefined][] = [
+    ['10mbit', 10e6],
+    ['10 Mbit/s', 10e6],
+    ['1.5gbit', 1.5e9],
+    ['800KBIT', 800_000],
+    ['64bit', 64],
+    ['unlimited', unlimitedBitsPerS],
+    // Bytes, or what may be read as bytes or bits: wrong by a factor of 8 if guessed.
+    ...['', '10', '10m', '10MB', '10mbps', '10MiB', 'mbit', '-1mbit', '1e6bit', '10mbits'].map(
+      (text): [string, undefined] => [text, undefined],
+    ),
+  ]
+  for (const [text, bitsPerS] of rates) {
+    it(`rate ${JSON.stringify(text)} is ${bitsPerS} bit/s`, () => {
+      expect(parseBitRate(text)).to.equal(bitsPerS)
+    })
+  }
+
   it('property: what is written is read back exactly', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), (n) => {
         expect(parseDurationMs(formatDuration(n))).to.equal(n)
         expect(parseByteSize(formatByteSize(n))).to.equal(n)
+        expect(parseBitRate(formatBitRate(n))).to.equal(n)
       }),
     )
     expect([formatDuration(90_000), formatByteSize(65_536)]).to.deep.equal(['90s', '64KiB'])

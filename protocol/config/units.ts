@@ -1,4 +1,4 @@
-/** Durations and byte sizes as people write them. */
+/** Durations, byte sizes and bit rates as people write them. */
 
 const msPerUnit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 type TimeUnit = keyof typeof msPerUnit
@@ -21,6 +21,34 @@ export function formatDuration(ms: number): string {
 }
 
 const prefixes = ['', 'k', 'm', 'g', 't', 'p']
+
+/** What `unlimited` means where a rate is asked for: more than any line has. */
+export const unlimitedBitsPerS = Number.MAX_SAFE_INTEGER
+const rateUnits = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9, tbit: 1e12 } as const
+
+/**
+ * `10mbit`, `1.5 Gbit/s`, `800kbit` in bits a second, as providers sell lines; `unlimited`;
+ * undefined when it is none. Bytes (`10MB`) are none: guessing would be wrong by a factor of 8.
+ */
+export function parseBitRate(text: string): number | undefined {
+  const plain = text.trim().toLowerCase()
+  if (plain === 'unlimited') return unlimitedBitsPerS
+  const match = /^(\d{1,16}(?:\.\d{1,9})?)\s*([kmgt]?bit)(?:\/s)?$/.exec(plain)
+  if (!match) return undefined
+  const bits = Math.round(Number(match[1]) * rateUnits[match[2] as keyof typeof rateUnits])
+  return Number.isSafeInteger(bits) ? bits : undefined
+}
+
+/** The shortest exact way to write it that {@link parseBitRate} reads back: `10mbit`. */
+export function formatBitRate(bitsPerS: number): string {
+  if (bitsPerS >= unlimitedBitsPerS) return 'unlimited'
+  const units = Object.entries(rateUnits).toReversed()
+  const [unit, size] = units.find(([, one]) => bitsPerS >= one && bitsPerS % one === 0) ?? [
+    'bit',
+    1,
+  ]
+  return `${bitsPerS / size}${unit}`
+}
 
 /** `50GB` = 50 × 1000³, `64 KiB` = 64 × 1024, `512` in bytes; undefined when it is none. */
 export function parseByteSize(text: string): number | undefined {
