@@ -29,8 +29,11 @@ export interface Bundles {
   ): Readonly<{ done: Promise<BundleRecord>; progress: Progress }>
   /** The blobs with their keys, for an allocation. @throws {SecretUnreadableError} */
   openBlobs(record: BundleRecord): AllocationSecrets['blobs'] | undefined
-  /** Forgets bundles that are not `needed`, and tells holders what nobody needs. */
-  collect(needed: ReadonlySet<BundleId>): Promise<void>
+  /**
+   * Forgets bundles that are not `needed`, and tells holders what nobody needs. While an image is
+   * being prepared (not `isIdle`) it may be about to need one: that is forgotten only if it does not.
+   */
+  collect(needed: ReadonlySet<BundleId>, options: Readonly<{ isIdle: boolean }>): Promise<void>
 }
 
 export type BundlesComponents = Readonly<{
@@ -46,6 +49,8 @@ export type BundlesComponents = Readonly<{
 
 /** A bundle that no record explains is dropped by its holders after this: no race with ingest. */
 const strangeMs = 10_000
+/** How long a bundle that may be about to be needed is kept: longer than a record takes to write. */
+const unneededMs = 60_000
 
 export async function openBundles(components: BundlesComponents): Promise<Bundles> {
   const records = collection(components.store, 'bundles', BundleRecordSchema)
@@ -65,11 +70,13 @@ class BundleBook implements Bundles {
   readonly #parts: BundlesComponents
   readonly #records: Collection<BundleRecord>
   readonly #bundles = new Map<BundleId, BundleRecord>()
-  readonly #byImage = new Map<string, BundleRecord>()
+  /** By its blobs: manifests that list the same ones share a bundle. */
+  readonly #byContent = new Map<string, BundleRecord>()
   readonly #making = new Map<string, Making>()
   /** Ids on their way to the disk, and what is in each. */
   readonly #claims = new Map<BundleId, string>()
   readonly #strangers = new Map<string, number>()
+  readonly #unneededSinceMs = new Map<BundleId, number>()
 
   constructor(parts: BundlesComponents, records: Collection<BundleRecord>) {
     this.#parts = parts
@@ -78,7 +85,7 @@ class BundleBook implements Bundles {
 
   load(record: BundleRecord): void {
     this.#bundles.set(record.bundle, record)
-    this.#byImage.set(imageKey(record.scope, record.manifestDigest), record)
+    this.#byContent.set(contentKey(record.scope, record.blobs), record)
   }
 
   get(id: BundleId): BundleRecord | undefined {
@@ -99,8 +106,9 @@ class BundleBook implements Bundles {
   }
 
   make: Bundles['make'] = (scope, resolved, credentials, signal) => {
-    const key = imageKey(scope, resolved.manifestDigest)
-    const known = this.#byImage.get(key)
+    const key = contentKey(scope, resolved.blobs)
+    const known = this.#byContent.get(key)
+    if (known) this.#unneededSinceMs.delete(known.bundle)
     if (known && this.isCached(known.bundle)) {
       return { done: Promise.resolve(known), progress: { bytesDone: 0 } }
     }
@@ -123,7 +131,7 @@ class BundleBook implements Bundles {
     { progress, signal }: Readonly<{ progress: Progress; signal: AbortSignal }>,
   ): Promise<BundleRecord> {
     const { keys, desk, logger, onChange } = this.#parts
-    const { repository, manifest, manifestDigest, mediaType } = resolved
+    const { repository } = resolved
     const drawn = await keys.draw(scope, resolved.blobs)
     const blobs = resolved.blobs.map((blob, index) => ({
       ...blob,
@@ -134,7 +142,7 @@ class BundleBook implements Bundles {
       const made = await desk.ingest(
         { repository, blobs, ...(credentials ? { credentials } : {}) },
         {
-          affinity: imageKey(scope, manifestDigest),
+          affinity: contentKey(scope, resolved.blobs),
           signal,
           onProgress(bytesDone) {
             progress.bytesDone = bytesDone
@@ -145,13 +153,11 @@ class BundleBook implements Bundles {
       claimed = made.bundle
       const known = this.#bundles.get(made.bundle)
       if (known) {
-        // Another manifest of the same blobs (a mirror's, or one with other annotations).
-        this.#byImage.set(imageKey(scope, manifestDigest), known)
         this.#noteHolder(made.cache, known.bundle)
         return known
       }
       const record: BundleRecord = {
-        ...{ bundle: made.bundle, scope, repository, manifest, manifestDigest, mediaType },
+        ...{ bundle: made.bundle, scope, repository },
         blobs: resolved.blobs.map((blob, index) => ({
           ...blob,
           id: made.blobIds[index] as BlobId,
@@ -208,17 +214,36 @@ class BundleBook implements Bundles {
     return names
   }
 
-  async collect(needed: ReadonlySet<BundleId>): Promise<void> {
-    if (this.#making.size > 0) return
-    const unneeded = this.#bundles.values().filter(({ bundle }) => !needed.has(bundle))
-    const forgotten = [...unneeded]
+  async collect(
+    needed: ReadonlySet<BundleId>,
+    { isIdle }: Readonly<{ isIdle: boolean }>,
+  ): Promise<void> {
+    const forgotten = this.#unneeded(needed, isIdle ? 0 : unneededMs)
     for (const record of forgotten) {
       this.#bundles.delete(record.bundle)
-      for (const [key, known] of this.#byImage)
-        if (known.bundle === record.bundle) this.#byImage.delete(key)
+      this.#unneededSinceMs.delete(record.bundle)
+      const content = contentKey(record.scope, record.blobs)
+      if (this.#byContent.get(content) === record) this.#byContent.delete(content)
     }
     this.#dropStrangers()
     for (const record of forgotten) await this.#forgetBundle(record)
+  }
+
+  /** Bundles that nobody has needed for `afterMs`. */
+  #unneeded(needed: ReadonlySet<BundleId>, afterMs: number): readonly BundleRecord[] {
+    const nowMs = this.#parts.nowMs()
+    const unneeded: BundleRecord[] = []
+    for (const record of this.#bundles.values()) {
+      if (needed.has(record.bundle)) {
+        this.#unneededSinceMs.delete(record.bundle)
+        continue
+      }
+      const sinceMs = this.#unneededSinceMs.get(record.bundle) ?? nowMs
+      this.#unneededSinceMs.set(record.bundle, sinceMs)
+      const isMade = this.#making.has(contentKey(record.scope, record.blobs))
+      if (!isMade && nowMs - sinceMs >= afterMs) unneeded.push(record)
+    }
+    return unneeded
   }
 
   async #forgetBundle(record: BundleRecord): Promise<void> {
@@ -228,14 +253,14 @@ class BundleBook implements Bundles {
   }
 
   #dropStrangers(): void {
-    const { sessions, nowMs } = this.#parts
-    if (this.#making.size > 0) return
+    const { sessions, nowMs, desk } = this.#parts
     const seen = new Set<string>()
     for (const all of [sessions.caches, sessions.nodes]) {
-      for (const { node, connected, bundles } of all.values()) {
-        if (!connected) continue
-        for (const bundle of bundles) {
-          if (this.#bundles.has(bundle)) continue
+      for (const { node, role, connected, bundles, partial } of all.values()) {
+        // A cache may hold by now what it has not told yet that it ingested.
+        if (!connected || (role === 'cache' && desk.isBusy(node))) continue
+        for (const bundle of [...bundles, ...partial]) {
+          if (this.#bundles.has(bundle) || this.#claims.has(bundle)) continue
           const name = `${node} ${bundle}`
           seen.add(name)
           const sinceMs = this.#strangers.get(name)
@@ -253,8 +278,4 @@ class BundleBook implements Bundles {
 
 function contentKey(scope: string, blobs: ResolvedManifest['blobs']): string {
   return `${scope} ${blobs.map(blobName).join()}`
-}
-
-function imageKey(scope: string, manifestDigest: string): string {
-  return `${scope} ${manifestDigest}`
 }

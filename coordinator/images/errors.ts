@@ -21,6 +21,7 @@ const finalCodes: ReadonlySet<string> = new Set([
   'MANIFEST_UNSUPPORTED',
   'PLATFORM_NOT_FOUND',
   'REFERENCE_INVALID',
+  'REGISTRY_INSECURE',
   'UNAUTHORIZED',
 ])
 

@@ -21,6 +21,7 @@ describe('coordinator/images', () => {
   let groups: Groups
   let images: Images
   let cache: PeerState
+  const nodes = new Map<PeerId, PeerState>()
   let nowMs = 0
   const asked: string[] = []
   const keysSeen: string[][] = []
@@ -55,7 +56,7 @@ describe('coordinator/images', () => {
     }
     const sessions = {
       caches: new Map([[cachePeer, cache]]),
-      nodes: new Map<PeerId, PeerState>(),
+      nodes,
       send(_peer: PeerId, message: { type: string; bundle?: string }) {
         if (message.type === 'drop-bundle') dropped.push(message.bundle ?? '')
         return true
@@ -81,6 +82,7 @@ describe('coordinator/images', () => {
     groups = await openGroups(store, 1_000)
     cache = new PeerState(cachePeer, 'cache', () => false)
     cache.connected = true
+    nodes.clear()
     nowMs = 1_000
     fail = undefined
     bundleFor = (blobIds) => createHash('sha256').update(blobIds.join()).digest('hex') as BundleId
@@ -218,10 +220,8 @@ describe('coordinator/images', () => {
     })
     expect(groups.filter((group) => images.bundleOf(group))).to.have.length(1)
     const [taken] = groups.filter((group) => images.bundleOf(group))
-    const { reference } = JSON.parse(
-      Buffer.from(images.bundle(bundleFor([]))?.manifest ?? []).toString(),
-    ).annotations
-    expect(reference).to.equal(taken?.container.image)
+    const { blobs } = fakeImage(taken?.container.image ?? '')
+    expect(images.bundle(bundleFor([]))?.blobs[0]?.digest).to.equal(blobs[0]?.digest)
   })
 
   it('shares a bundle among manifests of the same blobs, until the last is gone', async () => {
@@ -229,7 +229,14 @@ describe('coordinator/images', () => {
     resolve = async (reference) => fakeImageOf(reference, blobs)
     const first = await create()
     const bundle = await ready(first)
-    expect(await ready(await create({ name: 'second', container: second }))).to.equal(bundle)
+    const other = await create({ name: 'second', container: second })
+    expect(await ready(other)).to.equal(bundle)
+    for (const group of [first, other]) {
+      const { manifest } = images.manifestOf(group) ?? {}
+      const { annotations } = JSON.parse(Buffer.from(manifest ?? []).toString())
+      expect(annotations.reference).to.equal(group.container.image)
+    }
+    expect(asked.filter((text) => text.startsWith('ingest'))).to.have.length(1)
     await groups.delete(scope, 'hello')
     tend()
     expect(images.bundle(bundle)).to.not.equal(undefined)
@@ -238,7 +245,7 @@ describe('coordinator/images', () => {
     tend()
     expect(images.bundle(bundle)).to.equal(undefined)
     await ready(await create({ name: 'third', container: second }))
-    expect(asked.filter((text) => text.startsWith('ingest'))).to.have.length(3)
+    expect(asked.filter((text) => text.startsWith('ingest'))).to.have.length(2)
   })
 
   it('drops a bundle with the last group that needs it', async () => {
@@ -256,5 +263,33 @@ describe('coordinator/images', () => {
     nowMs += 11_000
     tend()
     expect(dropped).to.deep.equal([bundle])
+  })
+
+  it('drops a deleted group’s bundle also while other images are being prepared', async () => {
+    const bundle = await ready(await create())
+    const slow = Promise.withResolvers<never>()
+    resolve = () => slow.promise
+    await create({ name: 'second', container: second })
+    tend()
+    await groups.delete(scope, 'hello')
+    tend()
+    expect(images.bundle(bundle)).to.not.equal(undefined)
+    nowMs += 61_000
+    tend()
+    expect(images.bundle(bundle)).to.equal(undefined)
+    slow.reject(new ImageFaultError({ code: 'CACHE_GONE', message: 'gone' }))
+  })
+
+  it('drops what a node has in part, or held while it was away, once no group refers to it', async () => {
+    const bundle = await ready(await create())
+    const unknown = 'd'.repeat(64) as BundleId
+    const node = new PeerState('node-1' as PeerId, 'node', () => false)
+    node.connected = true
+    node.partial = new Set([bundle, unknown])
+    nodes.set(node.node, node)
+    tend()
+    nowMs += 11_000
+    tend()
+    expect(dropped).to.deep.equal([unknown])
   })
 })

@@ -21,12 +21,16 @@ export interface Images {
   /** The bundle of the group's newest version, once a cache has it. */
   bundleOf(group: GroupRecord): BundleId | undefined
   bundle(id: BundleId): BundleRecord | undefined
+  /** The manifest of the group's newest version: others may list the same blobs, so share its bundle. */
+  manifestOf(group: GroupRecord): ImageManifest | undefined
   /** The blobs with their keys, for an allocation. @throws {SecretUnreadableError} */
   openBlobs(record: BundleRecord): AllocationSecrets['blobs'] | undefined
   view(group: GroupId): ImageView | undefined
   /** Ends what is under way. */
   stop(): Promise<void>
 }
+
+export type ImageManifest = Pick<AllocationSecrets, 'manifest' | 'manifestDigest' | 'mediaType'>
 
 export type ImagesComponents = BundlesComponents &
   Readonly<{ groups: Pick<Groups, 'openCredentials' | 'dropCredentials' | 'byId'> }>
@@ -93,16 +97,25 @@ class ImageBook implements Images {
     }
     const needed = new Set(inUse)
     for (const { record } of this.#works.values()) if (record.bundle) needed.add(record.bundle)
-    // What is being prepared may be about to need any of them.
     const isIdle = !this.#works.values().some(({ busy }) => busy)
-    if (isIdle) this.#track(this.#bundles.collect(needed))
+    this.#track(this.#bundles.collect(needed, { isIdle }))
   }
 
-  bundleOf({ id, version, container }: GroupRecord): BundleId | undefined {
+  bundleOf(group: GroupRecord): BundleId | undefined {
+    return this.#newest(group)?.bundle
+  }
+
+  manifestOf(group: GroupRecord): ImageManifest | undefined {
+    const resolved = this.#newest(group)?.resolved
+    if (!resolved) return undefined
+    const { manifest, manifestDigest, mediaType } = resolved
+    return { manifest, manifestDigest, mediaType }
+  }
+
+  #newest({ id, version, container }: GroupRecord): GroupImage | undefined {
     const record = this.#works.get(id)?.record
-    return record?.version === version && record.reference === container.image
-      ? record.bundle
-      : undefined
+    const isNewest = record?.version === version && record.reference === container.image
+    return isNewest ? record : undefined
   }
 
   bundle(id: BundleId): BundleRecord | undefined {

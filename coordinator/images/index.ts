@@ -2,5 +2,5 @@
 export { type BlobKeys, openBlobKeys } from './blob-keys.ts'
 export { type CacheDesk, createCacheDesk, type Ingested } from './cache-desk.ts'
 export { ImageFaultError } from './errors.ts'
-export { type Images, type ImagesComponents, openImages } from './images.ts'
+export { type ImageManifest, type Images, type ImagesComponents, openImages } from './images.ts'
 export type { BundleRecord, GroupImage } from './records.ts'

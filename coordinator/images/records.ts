@@ -4,7 +4,6 @@ import { ResolvedManifestSchema } from '../../protocol/control/index.ts'
 import {
   BlobIdSchema,
   BundleIdSchema,
-  BytesSchema,
   CountSchema,
   DigestSchema,
   GroupIdSchema,
@@ -19,10 +18,8 @@ const ScopeSchema = TextSchema(64)
 export const BundleRecordSchema = Type.Object({
   bundle: BundleIdSchema,
   scope: ScopeSchema,
+  /** Where its blobs were read. What manifest lists them is each group's own (`GroupImage`). */
   repository: TextSchema(512),
-  manifest: BytesSchema(2, 262_144),
-  manifestDigest: DigestSchema,
-  mediaType: TextSchema(255),
   /** Config first, then layers from the bottom; their keys lie in blob-keys.ts. */
   blobs: ListSchema(
     Type.Object({

@@ -23,6 +23,7 @@ describe('coordinator/reconciler/order-builder', () => {
       images: {
         bundleOf: () => 'b'.repeat(64) as BundleId,
         bundle: () => ({}) as never,
+        manifestOf: () => ({}) as never,
         openBlobs: () => [],
       },
       groups: { openEnv: () => ({}) } as OrderBuilderComponents['groups'],

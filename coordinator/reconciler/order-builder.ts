@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { InstanceId, PeerId } from '../../protocol/ids.ts'
 import { type AllocationSecrets, allocationCodec } from '../../protocol/orders/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
-import type { BundleRecord, Images } from '../images/index.ts'
+import type { ImageManifest, Images } from '../images/index.ts'
 import type { OrderSigner, SignedAllocation } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Leaving, nextFence, type Placement, type SlotRecord } from '../slots/index.ts'
@@ -28,7 +28,7 @@ export type OrderBuilderComponents = Readonly<{
   signer: OrderSigner
   sessions: Pick<Sessions, 'takeKey' | 'giveBackKey'>
   holders: Pick<Holders, 'hintsFor'>
-  images: Pick<Images, 'bundleOf' | 'bundle' | 'openBlobs'>
+  images: Pick<Images, 'bundleOf' | 'bundle' | 'manifestOf' | 'openBlobs'>
   groups: Pick<Groups, 'openEnv'>
   /** For display. */
   wallMs: () => number
@@ -53,8 +53,9 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
     allocate(record, { node, gpuUuids, group }) {
       const bundle = images.bundleOf(group)
       const image = bundle && images.bundle(bundle)
+      const manifest = images.manifestOf(group)
       const blobs = image && images.openBlobs(image)
-      if (!bundle || !image || !blobs) return undefined
+      if (!bundle || !manifest || !blobs) return undefined
       const env = groups.openEnv(group)
       const { container, extension } = group
       const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
@@ -65,7 +66,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       const oneTimeKey = sessions.takeKey(node)
       if (!oneTimeKey) return undefined
       try {
-        const secrets = secretsOf(group, { image, blobs, env })
+        const secrets = secretsOf(group, { ...manifest, blobs, env })
         const sealed = signer.sealSecrets(secrets, oneTimeKey)
         const signed = signer.allocation({
           ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed, hints },
@@ -94,16 +95,12 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
 
 function secretsOf(
   group: GroupRecord,
-  {
-    image,
-    blobs,
-    env,
-  }: Pick<AllocationSecrets, 'blobs' | 'env'> & { readonly image: BundleRecord },
+  image: ImageManifest & Pick<AllocationSecrets, 'blobs' | 'env'>,
 ): AllocationSecrets {
-  const { manifest, manifestDigest, mediaType } = image
   return {
     v: 1,
-    ...{ manifest, manifestDigest, mediaType, blobs, env: { ...env } },
+    ...image,
+    env: { ...image.env },
     command: [...group.container.command],
     ...{ organization: group.organization, organizationId: group.organizationId },
     ...{ project: group.project, projectId: group.projectId },

@@ -38,6 +38,8 @@ export class PeerState implements NodeView {
   declare departedSlots?: ReadonlySet<SlotId>
   declare capacity?: Capacity
   bundles: ReadonlySet<BundleId> = new Set()
+  /** Those held in part. */
+  partial: ReadonlySet<BundleId> = new Set()
   readonly held = new Map<SlotId, Held>()
   readonly acknowledged = new Map<SlotId, Fence>()
   readonly refusals: Refusals = new Map()
@@ -73,6 +75,7 @@ export class PeerState implements NodeView {
     delete this.departedSlots
     this.addrs = hello.addrs
     this.bundles = new Set(hello.bundles)
+    this.partial = new Set(hello.partial)
     if (hello.capacity) this.capacity = hello.capacity
     let strangers = 0
     for (const { order, report } of hello.held) {

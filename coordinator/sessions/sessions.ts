@@ -127,6 +127,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     if (beat.capacity) state.capacity = beat.capacity
     const bundlesBefore = state.bundles
     state.bundles = new Set(beat.bundles)
+    state.partial = new Set(beat.partial)
     const changed = state.takeBeat(beat.instances)
     const renewals = desk.renew(peer, beat)
     session.send({

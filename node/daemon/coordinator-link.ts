@@ -3,7 +3,7 @@
  * message, and how it takes its leave.
  */
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
-import type { ControlLink, UpMessage } from '../../protocol/control/index.ts'
+import type { ControlLink, Hello, UpMessage } from '../../protocol/control/index.ts'
 import type { BundleId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
@@ -49,12 +49,12 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     leaving = goodbye
     link.send(goodbye)
   }
-  /** The most recently used ones. */
-  const bundles = (): BundleId[] =>
-    chunks
-      .bundles()
-      .flatMap((bundle) => (bundle.complete ? [bundle.id] : []))
-      .slice(-bundlesMax)
+  /** The most recently used ones, by whether they are whole. */
+  const stored = (): Pick<Hello, 'bundles' | 'partial'> => {
+    const [whole, partial]: [BundleId[], BundleId[]] = [[], []]
+    for (const { id, complete } of chunks.bundles()) (complete ? whole : partial).push(id)
+    return { bundles: whole.slice(-bundlesMax), partial: partial.slice(-bundlesMax) }
+  }
 
   const handle = async (message: Message): Promise<void> => {
     switch (message.type) {
@@ -78,18 +78,18 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     facts: async () => ({
       capacity: capacity.now(),
       held: allocations.docket.held(),
-      bundles: bundles(),
+      ...stored(),
       keysInUse: allocations.keysInUse(),
     }),
     state: () => ({
       instances: allocations.docket.reports().slice(0, instancesMax),
-      bundles: bundles(),
+      ...stored(),
       capacity: capacity.now(),
       misbehaviour: misbehaviour.take(),
     }),
     onUp() {
       if (leaving) link.send(leaving)
-      for (const bundle of bundles()) swarm.announce(bundle)
+      for (const bundle of stored().bundles) swarm.announce(bundle)
     },
     onBeatAnswer(answer) {
       allocations

@@ -160,6 +160,8 @@ export const HelloSchema = Type.Object({
   held: ListSchema(Type.Object({ order: SignedSchema, report: InstanceReportSchema }), 64),
   /** Bundles held whole. */
   bundles: ListSchema(BundleIdSchema, 4_096),
+  /** Bundles held in part, so that what no group refers to any more is not kept for ever. */
+  partial: Type.Optional(ListSchema(BundleIdSchema, 4_096)),
 })
 export type Hello = Static<typeof HelloSchema>
 
@@ -169,6 +171,7 @@ export const BeatSchema = Type.Object({
   /** Every slot that this node has an order for, also finished ones until they are revoked. */
   instances: ListSchema(InstanceReportSchema, 64),
   bundles: ListSchema(BundleIdSchema, 4_096),
+  partial: Type.Optional(ListSchema(BundleIdSchema, 4_096)),
   capacity: Type.Optional(CapacitySchema),
   /** A refill of one-time keys. */
   keys: Type.Optional(SignedSchema),

@@ -24,14 +24,17 @@ import type { OneTimeKeys } from './one-time-keys.ts'
 import type { PeerTerm } from './term.ts'
 
 /** What only the owner knows when a stream opens. */
-export type PeerFacts = Pick<Hello, 'held' | 'bundles'> &
+export type PeerFacts = Pick<Hello, 'held' | 'bundles' | 'partial'> &
   Readonly<{
     capacity?: Hello['capacity']
     /** Public halves of keys that held orders are sealed to; all others are erased. */
     keysInUse: readonly Uint8Array[]
   }>
 /** What only the owner knows at each beat. */
-export type PeerState = Pick<Beat, 'instances' | 'bundles' | 'capacity' | 'misbehaviour'>
+export type PeerState = Pick<
+  Beat,
+  'instances' | 'bundles' | 'partial' | 'capacity' | 'misbehaviour'
+>
 
 export type PeerControlHandlers = Readonly<{
   facts(): Promise<PeerFacts>
@@ -116,7 +119,7 @@ export function createPeerControl(
       })
   }
   const hello = async (): Promise<Hello> => {
-    const { keysInUse, capacity, held, bundles } = await handlers.facts()
+    const { keysInUse, capacity, held, bundles, partial } = await handlers.facts()
     refill = undefined
     return {
       type: 'hello',
@@ -130,6 +133,7 @@ export function createPeerControl(
       ...(capacity && { capacity }),
       held,
       bundles,
+      ...(partial ? { partial } : {}),
     }
   }
   const open = (): ControlLink =>
