@@ -167,7 +167,7 @@ function realmUrl(
   if (!url || !(secure || insecureAllowed)) {
     const why = url ? `${url.host || 'one'} without TLS` : 'no valid address'
     throw new ImageSourceError(
-      'REGISTRY_ERROR',
+      url ? 'REGISTRY_INSECURE' : 'REGISTRY_ERROR',
       `registry ${registry} names a token realm at ${why}`,
       {
         fields: { registry },

@@ -14,6 +14,8 @@ export type ImageSourceErrorCode =
   | 'DIGEST_MISMATCH'
   | 'REGISTRY_UNREACHABLE'
   | 'REGISTRY_ERROR'
+  /** It leads on to an address without TLS: credentials or bytes would travel in the open. */
+  | 'REGISTRY_INSECURE'
   | 'RATE_LIMITED'
 
 export type ImageSourceErrorInit = Readonly<{

@@ -122,8 +122,10 @@ describe('registry client: who may pull', () => {
         return true
       })
     challenge('http://auth.example/token')
-    expect(await codeOf(bench.resolve('v1', credentials()))).to.equal('REGISTRY_ERROR')
+    expect(await codeOf(bench.resolve('v1', credentials()))).to.equal('REGISTRY_INSECURE')
     challenge('file:///etc/passwd')
+    expect(await codeOf(bench.resolve('v1', credentials()))).to.equal('REGISTRY_INSECURE')
+    challenge('nonsense')
     expect(await codeOf(bench.resolve('v1', credentials()))).to.equal('REGISTRY_ERROR')
     challenge('https://169.254.169.254/token')
     expect(await codeOf(bench.resolve('v1', credentials()))).to.equal('ADDRESS_REFUSED')

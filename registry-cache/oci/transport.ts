@@ -9,7 +9,7 @@ import { isIP } from 'node:net'
 import { type Dispatcher, request } from 'undici'
 import { parseAddressRanges } from '../../protocol/address/index.ts'
 import { errorCode } from '../../protocol/errors.ts'
-import { ImageSourceError } from './errors.ts'
+import { ImageSourceError, type ImageSourceErrorCode } from './errors.ts'
 
 export type TransportInit = Readonly<{
   /** `host`, `host:port` or, for literal addresses, CIDR: spoken to over HTTP. All else is HTTPS. */
@@ -149,7 +149,8 @@ function nextUrl(location: string, from: URL, isInsecure: (url: URL) => boolean)
   if (!next) throw redirectFault(from.host, 'redirects to no valid address')
   const secure = next.protocol === 'https:'
   if (!secure && !(next.protocol === 'http:' && isInsecure(next))) {
-    throw redirectFault(from.host, `redirects to ${next.host || 'no host'} without TLS`)
+    const why = `redirects to ${next.host || 'no host'} without TLS`
+    throw redirectFault(from.host, why, 'REGISTRY_INSECURE')
   }
   next.username = ''
   next.password = ''
@@ -157,8 +158,12 @@ function nextUrl(location: string, from: URL, isInsecure: (url: URL) => boolean)
   return next
 }
 
-function redirectFault(host: string, why: string): ImageSourceError {
-  return new ImageSourceError('REGISTRY_ERROR', `registry ${host} ${why}`, { fields: { host } })
+function redirectFault(
+  host: string,
+  why: string,
+  code: ImageSourceErrorCode = 'REGISTRY_ERROR',
+): ImageSourceError {
+  return new ImageSourceError(code, `registry ${host} ${why}`, { fields: { host } })
 }
 
 function insecureMatcher(insecure: readonly string[]): (url: URL) => boolean {
