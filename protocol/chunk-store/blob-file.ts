@@ -17,6 +17,7 @@ import { errorCode } from '../errors.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 import { type BitmapFile, createBitmapFile } from './bitmap-file.ts'
 import { readAt, removeFiles, type StoreFiles, writeAt } from './disk.ts'
+import { createDiskAccount, type DiskAccount } from './disk-account.ts'
 import { namesHeaderBytes } from './draft-names.ts'
 import { BlobRemovedError, ChunkNotHeldError, ChunkRottenError, StoreDiskError } from './errors.ts'
 import type { FilePool } from './file-pool.ts'
@@ -32,7 +33,7 @@ export type BlobFileInit = Readonly<{
 export type BlobFileComponents = Readonly<{
   files: StoreFiles
   pool: FilePool
-  /** Told of every change of the bytes held. */
+  /** Told of every change of the bytes taken on disk. */
   onBytes(changeBytes: number): void
 }>
 
@@ -55,7 +56,8 @@ export class BlobFile {
   readonly #writing = new Map<number, Promise<void>>()
   readonly #components: BlobFileComponents
   readonly #under = new Set<Promise<unknown>>()
-  #heldBytes = 0
+  /** What its files take of the disk. */
+  readonly disk: DiskAccount
   #removed = false
 
   constructor(init: BlobFileInit, components: BlobFileComponents) {
@@ -66,18 +68,11 @@ export class BlobFile {
     this.#components = components
     const { files, pool } = components
     this.#bitmap = createBitmapFile({ path: files.held(init.id), bits: init.held }, { pool })
-    for (let index = 0; index < init.cut.chunkCount; index += 1) {
-      if (init.held.has(index)) this.#heldBytes += travelBytesOf(init.cut, index)
-    }
-    components.onBytes(this.#heldBytes)
+    this.disk = createDiskAccount(init, components)
   }
 
   get held(): ReadonlyBitfield {
     return this.#held
-  }
-
-  get heldBytes(): number {
-    return this.#heldBytes
   }
 
   nameOf(index: number): Buffer {
@@ -123,7 +118,6 @@ export class BlobFile {
     const changes: Promise<void>[] = []
     for (let at = index; at < end; at += 1) {
       if (!this.#held.set(at, false)) continue
-      this.#addBytes(-travelBytesOf(this.cut, at))
       for (const listener of this.listeners) listener.lost(at)
       changes.push(this.#bitmap.set(at, false))
     }
@@ -180,22 +174,21 @@ export class BlobFile {
   async remove(): Promise<void> {
     this.#removed = true
     await this.idle()
-    this.#components.onBytes(-this.#heldBytes)
-    this.#heldBytes = 0
     const { files, pool } = this.#components
     const paths = [files.chunks(this.id), files.held(this.id), files.names(this.id)]
     for (const path of paths) await pool.forget(path)
     await removeFiles(...paths)
+    this.disk.removed()
   }
 
   async #writeChunk(index: number, bytes: Uint8Array): Promise<void> {
     assert(bytes.length === travelBytesOf(this.cut, index), 'a chunk of another length')
     const path = this.#components.files.chunks(this.id)
     const position = this.#positionOf(index)
+    this.disk.written(index)
     await this.#use('write a chunk', path, (file) => writeAt(file, bytes, position))
     await this.#bitmap.set(index, true)
     this.#held.set(index)
-    this.#addBytes(bytes.length)
     for (const listener of this.listeners) listener.held(index)
   }
   /** Undefined where the disk itself gives up on the place (EIO): as rotten as changed bytes. */
@@ -221,11 +214,6 @@ export class BlobFile {
 
   #positionOf(index: number): number {
     return index * (this.cut.chunkSizeBytes + tagBytes)
-  }
-
-  #addBytes(changeBytes: number): void {
-    this.#heldBytes += changeBytes
-    this.#components.onBytes(changeBytes)
   }
 
   /** Counts `work` as under way, so that removing and closing wait for it. */

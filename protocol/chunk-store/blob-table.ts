@@ -3,12 +3,19 @@
  * it. A blob that no bundle lists is a draft; a draft that a bundle lists becomes its blob, without
  * a copy. All but the getters run under the store's lock: one at a time.
  */
-import { Bitfield, type BlobCut, cutFor, type DescriptorBlob } from '../bundle/index.ts'
+import {
+  Bitfield,
+  type BlobCut,
+  cutFor,
+  type Descriptor,
+  type DescriptorBlob,
+} from '../bundle/index.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 import { readBitmap } from './bitmap-file.ts'
 import { createBlobDraft, type OwnedDraft } from './blob-draft.ts'
 import { BlobFile, type BlobFileInit } from './blob-file.ts'
 import { removeFiles, type StoreFiles } from './disk.ts'
+import { blobBaseDiskBytes, blobDiskBytes } from './disk-size.ts'
 import { writeNames } from './draft-names.ts'
 import { BlobConflictError, DraftInUseError } from './errors.ts'
 import type { FilePool } from './file-pool.ts'
@@ -17,7 +24,7 @@ import type { BlobDraft } from './types.ts'
 export type BlobTableComponents = Readonly<{
   files: StoreFiles
   pool: FilePool
-  /** Told of every change of the bytes held. */
+  /** Told of every change of the bytes taken on disk. */
   onBytes(changeBytes: number): void
   /** Writes a chunk under the budget. */
   write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean>
@@ -43,9 +50,25 @@ export class BlobTable {
     return [...this.#blobs.values()]
   }
 
+  /** What the blobs of a bundle that are new here take on disk before their first chunk. */
+  indexBytes({ blobs }: Descriptor): number {
+    return blobs.reduce((sum, { id, sizeBytes }) => {
+      return this.#blobs.has(id) ? sum : sum + blobBaseDiskBytes(cutFor(sizeBytes))
+    }, 0)
+  }
+
+  /** What those chunks of a bundle that are not here will take at most. */
+  missingBytes({ blobs }: Descriptor): number {
+    return blobs.reduce((sum, { id, sizeBytes }) => {
+      const cut = cutFor(sizeBytes)
+      const here = this.#blobs.get(id)?.disk.bytes ?? blobBaseDiskBytes(cut)
+      return sum + Math.max(0, blobDiskBytes(cut) - here)
+    }, 0)
+  }
+
   /** A draft found at the start. */
   restoreDraft(init: BlobFileInit): void {
-    this.#create(init)
+    this.#create(init).disk.setDraft(true)
   }
 
   /** A blob of a bundle found at the start; its bitmap is on disk. */
@@ -83,6 +106,7 @@ export class BlobTable {
     const { files, pool } = this.#components
     await pool.forget(files.names(id))
     await removeFiles(files.names(id))
+    known.disk.setDraft(false)
     return known
   }
 
@@ -157,12 +181,15 @@ export class BlobTable {
     const { files } = this.#components
     await removeFiles(files.chunks(id), files.held(id))
     await writeNames(files.names(id), cut.sizeBytes, new Uint8Array())
-    return this.#createEmpty(id, cut, Buffer.alloc(cut.chunkCount * 32))
+    const blob = this.#createEmpty(id, cut, Buffer.alloc(cut.chunkCount * 32))
+    blob.disk.setDraft(true)
+    return blob
   }
 
   async #turnIntoDraft(blob: BlobFile): Promise<void> {
     const heldCount = blob.held.firstMissing()
     const known = blob.names.subarray(0, heldCount * 32)
+    blob.disk.setDraft(true)
     await writeNames(this.#components.files.names(blob.id), blob.cut.sizeBytes, known)
     for (let index = heldCount; index < blob.cut.chunkCount; index += 1) await blob.drop(index)
   }

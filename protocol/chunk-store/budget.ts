@@ -1,13 +1,15 @@
 /**
- * The bytes a store may use. Room is reserved before a write and taken when it is done, so that
- * writes side by side cannot pass the budget together; only when it is short is anything evicted,
- * by one caller at a time.
+ * The bytes of disk a store may use. Room is reserved before a write and taken as it is made, so
+ * that writes side by side cannot pass the budget together; only when it is short is anything
+ * evicted, by one caller at a time.
  */
 import { BudgetExceededError } from './errors.ts'
 
 export interface Budget {
   readonly budgetBytes: number
   readonly usedBytes: number
+  /** Takes effect with the next write; see `trim` for what is there. */
+  setBudget(budgetBytes: number): void
   /** Books bytes that came or went. */
   add(changeBytes: number): void
   /**
@@ -17,6 +19,13 @@ export interface Budget {
    */
   reserve(bytes: number, exclusive: <T>(work: () => Promise<T>) => Promise<T>): Promise<void>
   release(bytes: number): void
+  /**
+   * Whether so many bytes could ever be written, evicting all that may go.
+   * @throws {BudgetExceededError} nothing is evicted
+   */
+  refuse(bytes: number): void
+  /** Evicts until the budget is kept, or nothing is left that may go. Under the store's lock. */
+  trim(): Promise<void>
 }
 
 export type BudgetComponents = Readonly<{
@@ -28,26 +37,35 @@ export type BudgetComponents = Readonly<{
 
 /** Counts bytes against `budgetBytes`, evicting to make room. */
 export function createBudget(
-  { budgetBytes }: { readonly budgetBytes: number },
+  init: { readonly budgetBytes: number },
   { evictableBytes, evictOne }: BudgetComponents,
 ): Budget {
+  let { budgetBytes } = init
   let usedBytes = 0
   let reservedBytes = 0
   const lacking = (bytes: number): number => usedBytes + reservedBytes + bytes - budgetBytes
 
+  const exceeded = (bytes: number): BudgetExceededError =>
+    new BudgetExceededError(bytes, usedBytes + reservedBytes, budgetBytes)
+  const refuse = (bytes: number): void => {
+    if (lacking(bytes) > evictableBytes()) throw exceeded(bytes)
+  }
   const makeRoom = async (bytes: number): Promise<void> => {
     while (lacking(bytes) > 0) {
-      const possible = lacking(bytes) <= evictableBytes()
-      if (!possible || !(await evictOne())) {
-        throw new BudgetExceededError(bytes, usedBytes + reservedBytes, budgetBytes)
-      }
+      refuse(bytes)
+      if (!(await evictOne())) throw exceeded(bytes)
     }
     reservedBytes += bytes
   }
   return {
-    budgetBytes,
+    get budgetBytes() {
+      return budgetBytes
+    },
     get usedBytes() {
       return usedBytes
+    },
+    setBudget(bytes) {
+      budgetBytes = bytes
     },
     add(changeBytes) {
       usedBytes += changeBytes
@@ -58,6 +76,12 @@ export function createBudget(
     },
     release(bytes) {
       reservedBytes -= bytes
+    },
+    refuse(bytes) {
+      if (lacking(bytes) > 0) refuse(bytes)
+    },
+    async trim() {
+      while (lacking(0) > 0) if (!(await evictOne())) return
     },
   }
 }

@@ -1,5 +1,6 @@
-import { open, readdir, stat } from 'node:fs/promises'
+import { open, readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { type SampleBundle, sampleBlob, sampleBundle } from '../bundle/sample-bundle.ts'
@@ -30,7 +31,10 @@ describe('the chunk store', () => {
     }
     expect(heard).to.deep.equal([0, 1, 2, 3, 4])
     expect(stored.complete).to.equal(true)
-    expect(store.usedBytes).to.equal(stored.layout.travelBytes + bundle.descriptorBytes.length)
+    await expectHonest(folder, store)
+    expect(store.usedBytes).to.be.at.least(
+      stored.layout.travelBytes + bundle.descriptorBytes.length,
+    )
   })
 
   it('stores a chunk once when two peers bring it at the same time', async () => {
@@ -102,16 +106,19 @@ describe('the chunk store', () => {
     const one = await sampleBundle([shared, 5])
     const two = await sampleBundle([shared, 6])
     const store = await folder.open()
+    const emptyBytes = store.usedBytes
     await putAll(await store.add(one.descriptorBytes), one)
     const second = await store.add(two.descriptorBytes)
     expect([...second.held.missing()]).to.deep.equal([2])
     await second.put(2, two.chunks[2]!)
+    const bothBytes = store.usedBytes
     await store.remove(one.id)
     expect(store.get(one.id)).to.equal(undefined)
+    expect(store.usedBytes).to.be.within(emptyBytes + second.layout.travelBytes, bothBytes - 1)
+    await expectHonest(folder, store)
     expect((await second.read(0)).length).to.equal(KiB64 + 16)
-    expect(store.usedBytes).to.equal(second.layout.travelBytes + two.descriptorBytes.length)
     await store.remove(two.id)
-    expect(store.usedBytes).to.equal(0)
+    expect(store.usedBytes).to.equal(emptyBytes)
     expect(await readdir(join(folder.root, 'blobs'))).to.deep.equal([])
     expect(await readdir(join(folder.root, 'descriptors'))).to.deep.equal([])
   })
@@ -131,24 +138,66 @@ describe('the chunk store', () => {
     expect(second.held.has(1)).to.equal(true)
   })
 
-  it('evicts the least recently used bundle, never one that is pinned', async () => {
+  it('evicts the least recently useful bundle, never one that is pinned, and says so', async () => {
     const bundles = await Promise.all([1, 2, 3].map((n) => sampleBundle([KiB64], `bundle ${n}`)))
-    const room = 2 * (KiB64 + 16 + bundles[0]!.descriptorBytes.length) + 200
-    const store = await folder.open({ budgetBytes: room })
     const [one, two, three] = bundles as [SampleBundle, SampleBundle, SampleBundle]
+    const store = await folder.open()
+    const emptyBytes = store.usedBytes
+    const removed: string[] = []
+    store.onRemoved((id) => removed.push(id))
     await putAll(await store.add(one.descriptorBytes), one)
     await putAll(await store.add(two.descriptorBytes), two)
+    await store.setBudget(emptyBytes + (store.usedBytes - emptyBytes) * 1.2)
     await store.get(one.id)!.read(0)
     await putAll(await store.add(three.descriptorBytes), three)
     expect(store.bundles().map(({ id }) => id)).to.deep.equal([one.id, three.id])
+    expect(removed).to.deep.equal([two.id])
     store.pin(one.id)
     store.pin(three.id)
-    const again = await store.add(two.descriptorBytes)
-    expect(await codeOf(again.put(0, two.chunks[0]!))).to.equal('BUDGET_EXCEEDED')
+    expect(await codeOf(store.add(two.descriptorBytes))).to.equal('BUDGET_EXCEEDED')
     expect(store.get(one.id)?.complete).to.equal(true)
     store.unpin(one.id)
+    const again = await store.add(two.descriptorBytes)
     expect(await again.put(0, two.chunks[0]!)).to.equal('stored')
     expect(store.get(one.id)).to.equal(undefined)
+  })
+
+  it('evicts nothing for a bundle that could never fit', async () => {
+    const small = await sampleBundle([KiB64], 'small')
+    const huge = await sampleBundle([KiB64 * 8], 'huge')
+    const store = await folder.open({ budgetBytes: KiB64 * 6 })
+    await putAll(await store.add(small.descriptorBytes), small)
+    expect(await codeOf(store.add(huge.descriptorBytes))).to.equal('BUDGET_EXCEEDED')
+    expect(store.get(small.id)?.complete).to.equal(true)
+  })
+
+  it('keeps a lowered budget at once, or as soon as what is in use is not', async () => {
+    const [one, two] = [await sampleBundle([KiB64], 'one'), await sampleBundle([KiB64], 'two')]
+    const store = await folder.open()
+    await putAll(await store.add(one.descriptorBytes), one)
+    await putAll(await store.add(two.descriptorBytes), two)
+    store.pin(one.id)
+    await store.setBudget(KiB64)
+    expect(store.bundles().map(({ id }) => id)).to.deep.equal([one.id])
+    const removed = new Promise((resolve) => store.onRemoved(resolve))
+    store.unpin(one.id)
+    expect(await removed).to.equal(one.id)
+    expect(store.usedBytes).to.be.at.most(store.budgetBytes)
+    await expectHonest(folder, store)
+  })
+
+  it('knows after a restart what was of use last', async () => {
+    const [one, two] = [await sampleBundle([1], 'one'), await sampleBundle([1], 'two')]
+    const store = await folder.open()
+    const fileOf = ({ id }: SampleBundle) => join(folder.root, 'descriptors', `${id}.descriptor`)
+    for (const bundle of [one, two]) {
+      await putAll(await store.add(bundle.descriptorBytes), bundle)
+      await utimes(fileOf(bundle), 1_000, 1_000)
+    }
+    store.pin(one.id)
+    while ((await stat(fileOf(one))).mtimeMs === 1_000_000) await setImmediate()
+    await store.close()
+    expect((await folder.open()).bundles().map(({ id }) => id)).to.deep.equal([two.id, one.id])
   })
 
   it('never passes its budget, whatever is put side by side', async () => {
@@ -158,7 +207,7 @@ describe('the chunk store', () => {
       fc.asyncProperty(puts, async (all) => {
         const own = await createTemporaryStore()
         try {
-          const store = await own.open({ budgetBytes: 5 * KiB64 })
+          const store = await own.open({ budgetBytes: 6 * KiB64 })
           const outcomes = all.map(async ([which, chunk]) => {
             const bundle = bundles[which]!
             const stored = await store.add(bundle.descriptorBytes)
@@ -168,8 +217,8 @@ describe('the chunk store', () => {
           const expected = [undefined, 'BUDGET_EXCEEDED', 'BUNDLE_REMOVED']
           for (const code of codes) expect(expected).to.include(code)
           expect(store.usedBytes).to.be.at.most(store.budgetBytes)
-          const before = heldBytes(store)
-          expect(store.usedBytes).to.equal(before)
+          await expectHonest(own, store)
+          const before = store.usedBytes
           await store.close()
           expect((await own.open()).usedBytes).to.equal(before)
         } finally {
@@ -250,15 +299,11 @@ async function spoil(folder: TemporaryStore, bundle: SampleBundle, index: number
   await file.close()
 }
 
-function heldBytes(store: BundleStore): number {
-  let bytes = 0
-  for (const stored of store.bundles()) {
-    bytes += stored.descriptorBytes.length
-    for (const { start, count } of stored.held.runs()) {
-      for (let at = 0; at < count; at += 1) bytes += stored.layout.locate(start + at).travelBytes
-    }
-  }
-  return bytes
+/** The store counts no less than its folder takes, and not much more. */
+async function expectHonest(folder: TemporaryStore, store: BundleStore): Promise<void> {
+  const diskBytes = await folder.diskBytes()
+  const files = (await readdir(folder.root, { recursive: true })).length
+  expect(store.usedBytes).to.be.within(diskBytes, diskBytes + 512 * (files + 8) + 2 * 4_096)
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<unknown> {

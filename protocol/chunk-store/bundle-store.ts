@@ -7,9 +7,8 @@
  * reading chunks does not wait for it, unless a write needs room. One process owns the folder at a
  * time: its owner holds the lock of the data folder.
  */
-import { utimes } from 'node:fs/promises'
 import pLimit from 'p-limit'
-import { bundleIdOf, type DescriptorLimits, parseDescriptor } from '../bundle/index.ts'
+import { bundleIdOf, cutFor, type DescriptorLimits, parseDescriptor } from '../bundle/index.ts'
 import { bootId as bootIdOfMachine } from '../clock.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 import type { Logger } from '../log/types.ts'
@@ -17,9 +16,12 @@ import type { BlobFile } from './blob-file.ts'
 import { BlobTable } from './blob-table.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { makeFolders, removeFiles, type StoreFiles, storeFiles, writeWhole } from './disk.ts'
+import { blobBaseDiskBytes, fileDiskBytes, folderDiskBytes, namesDiskBytes } from './disk-size.ts'
 import { BundleRemovedError, StoreClosedError } from './errors.ts'
 import { createFilePool, type FilePool } from './file-pool.ts'
+import { createListeners } from './listeners.ts'
 import { type FoundBundle, readVerifiedBoot, recover, writeVerifiedBoot } from './recovery.ts'
+import { Shelf } from './shelf.ts'
 import { createStoredBundle, type OwnedBundle } from './stored-bundle.ts'
 import type { BlobDraft, BundleStore, StoredBundle } from './types.ts'
 
@@ -59,9 +61,9 @@ class DiskBundleStore implements BundleStore {
   readonly #pool: FilePool
   readonly #logger: Logger
   readonly #budget: Budget
-  readonly #bundles = new Map<BundleId, OwnedBundle>() // the least recently used first
+  readonly #shelf: Shelf
   readonly #blobs: BlobTable
-  readonly #pinned = new Set<BundleId>()
+  readonly #removals = createListeners<BundleId>()
   /** One change of structure at a time. */
   readonly #exclusive = pLimit(1)
   readonly #closing = new AbortController()
@@ -73,10 +75,15 @@ class DiskBundleStore implements BundleStore {
     this.#files = files
     this.#pool = pool
     this.#logger = logger
+    this.#shelf = new Shelf({ files })
     this.#budget = createBudget(
       { budgetBytes },
-      { evictableBytes: () => this.#evictableBytes(), evictOne: () => this.#evictOne() },
+      {
+        evictableBytes: () => this.#shelf.evictableBytes(this.#blobs.all()),
+        evictOne: () => this.#evictOne(),
+      },
     )
+    this.#budget.add(folderDiskBytes)
     this.#blobs = new BlobTable({
       files,
       pool,
@@ -115,22 +122,25 @@ class DiskBundleStore implements BundleStore {
     const descriptor = parseDescriptor(bytes, this.#limits)
     const id = bundleIdOf(bytes)
     return await this.#change(async () => {
-      const known = this.#bundles.get(id)
+      const known = this.#shelf.get(id)
       if (known) {
-        this.#touch(id)
+        this.#shelf.touch(id)
         return known
       }
       for (const blob of descriptor.blobs) this.#blobs.refuseConflict(blob)
       // Room for a new version must not be made of the blobs that it shares with an old one.
       const shared = descriptor.blobs.flatMap((blob) => this.#blobs.get(blob.id) ?? [])
       for (const blob of shared) blob.uses += 1
+      const indexBytes = fileDiskBytes(bytes.length) + this.#blobs.indexBytes(descriptor)
       try {
-        await this.#budget.reserve(bytes.length, (work) => work())
+        // Before others are evicted, or a byte is fetched, for what can never be whole here.
+        this.#budget.refuse(indexBytes + this.#blobs.missingBytes(descriptor))
+        await this.#budget.reserve(indexBytes, (work) => work())
         try {
           await writeWhole(this.#files.descriptor(id), bytes)
           return await this.#attach({ id, descriptor, descriptorBytes: bytes })
         } finally {
-          this.#budget.release(bytes.length)
+          this.#budget.release(indexBytes)
         }
       } finally {
         for (const blob of shared) blob.uses -= 1
@@ -139,23 +149,37 @@ class DiskBundleStore implements BundleStore {
   }
 
   get(id: BundleId): StoredBundle | undefined {
-    return this.#bundles.get(id)
+    return this.#shelf.get(id)
   }
 
   bundles(): readonly StoredBundle[] {
-    return [...this.#bundles.values()]
+    return this.#shelf.all()
   }
 
   pin(id: BundleId): void {
-    this.#pinned.add(id)
-    this.#touch(id)
-    this.#persistUse(id)
+    this.#shelf.pin(id)
   }
 
   unpin(id: BundleId): void {
-    if (!this.#pinned.delete(id)) return
-    this.#touch(id)
-    this.#persistUse(id)
+    // A budget that was lowered while it was in use could not be kept until now.
+    if (this.#shelf.unpin(id) && this.usedBytes > this.budgetBytes) this.#trimSoon()
+  }
+
+  async setBudget(budgetBytes: number): Promise<void> {
+    this.#budget.setBudget(budgetBytes)
+    await this.#change(() => this.#budget.trim())
+  }
+
+  onRemoved(listener: (bundle: BundleId) => void): () => void {
+    return this.#removals.listen(listener)
+  }
+
+  #trimSoon(): void {
+    this.#change(() => this.#budget.trim()).catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) {
+        this.#logger.error({ err: error }, 'the budget could not be kept')
+      }
+    })
   }
 
   remove(id: BundleId): Promise<void> {
@@ -164,7 +188,17 @@ class DiskBundleStore implements BundleStore {
 
   createBlobDraft(id: BlobId, sizeBytes: number, chunkSizeBytes: number): Promise<BlobDraft> {
     const { signal } = this.#closing
-    return this.#change(() => this.#blobs.openDraft(id, { sizeBytes, chunkSizeBytes }, { signal }))
+    return this.#change(async () => {
+      const cut = cutFor(sizeBytes)
+      const isKnown = this.#blobs.get(id) !== undefined
+      const indexBytes = isKnown ? 0 : blobBaseDiskBytes(cut) + namesDiskBytes(cut)
+      await this.#budget.reserve(indexBytes, (work) => work())
+      try {
+        return await this.#blobs.openDraft(id, { sizeBytes, chunkSizeBytes }, { signal })
+      } finally {
+        this.#budget.release(indexBytes)
+      }
+    })
   }
 
   discardDraft(id: BlobId): Promise<void> {
@@ -182,7 +216,7 @@ class DiskBundleStore implements BundleStore {
 
   async #close(): Promise<void> {
     this.#closing.abort(new StoreClosedError())
-    for (const bundle of this.#bundles.values()) bundle.end(new StoreClosedError())
+    for (const bundle of this.#shelf.all()) bundle.end(new StoreClosedError())
     await this.#exclusive(async () => {
       await this.#verified.catch(() => undefined)
       await this.#blobs.close()
@@ -200,13 +234,14 @@ class DiskBundleStore implements BundleStore {
   async #write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean> {
     this.#closing.signal.throwIfAborted()
     blob.uses += 1
+    const costBytes = blob.disk.costOf(index)
     try {
-      await this.#budget.reserve(bytes.length, (work) => this.#change(work))
+      await this.#budget.reserve(costBytes, (work) => this.#change(work))
       try {
         this.#closing.signal.throwIfAborted()
         return await blob.write(index, bytes)
       } finally {
-        this.#budget.release(bytes.length)
+        this.#budget.release(costBytes)
       }
     } finally {
       blob.uses -= 1
@@ -221,70 +256,37 @@ class DiskBundleStore implements BundleStore {
       { id, descriptor, descriptorBytes, blobs },
       {
         write: (blob, index, bytes) => this.#write(blob, index, bytes),
-        touch: (used) => this.#touch(used),
+        touch: (used) => this.#shelf.touch(used),
       },
     )
-    this.#budget.add(descriptorBytes.length)
-    this.#bundles.set(id, bundle)
+    this.#budget.add(fileDiskBytes(descriptorBytes.length))
+    this.#shelf.add(bundle)
     return bundle
   }
 
   async #remove(id: BundleId): Promise<void> {
-    const bundle = this.#bundles.get(id)
+    const bundle = this.#shelf.get(id)
     if (!bundle) return
-    this.#bundles.delete(id)
-    this.#pinned.delete(id)
+    this.#shelf.remove(id)
     bundle.end(new BundleRemovedError(id))
-    this.#budget.add(-bundle.descriptorBytes.length)
     await this.#blobs.leave(id, bundle.blobs, () => removeFiles(this.#files.descriptor(id)))
+    this.#budget.add(-fileDiskBytes(bundle.descriptorBytes.length))
+    this.#removals.tell(id)
   }
 
-  #mayEvict(bundle: OwnedBundle): boolean {
-    return !this.#pinned.has(bundle.id) && bundle.blobs.every((blob) => blob.uses === 0)
-  }
-
-  #evictableBytes(): number {
-    let bytes = 0
-    const stays = new Set<BundleId>()
-    for (const bundle of this.#bundles.values()) {
-      if (this.#mayEvict(bundle)) bytes += bundle.descriptorBytes.length
-      else stays.add(bundle.id)
-    }
-    for (const blob of this.#blobs.all()) {
-      const isFree = blob.uses === 0 && stays.isDisjointFrom(blob.listedBy)
-      if (isFree) bytes += blob.heldBytes
-    }
-    return bytes
-  }
-
-  /** A bundle first, the least recently used; then a draft that nobody came back to. */
   async #evictOne(): Promise<boolean> {
-    for (const bundle of this.#bundles.values()) {
-      if (!this.#mayEvict(bundle)) continue
-      this.#logger.info({ bundle: bundle.id }, 'a bundle was evicted to make room')
-      await this.#remove(bundle.id)
-      return true
+    const victim = this.#shelf.next(this.#blobs.all())
+    if (!victim) return false
+    if ('bundle' in victim) {
+      const { id } = victim.bundle
+      this.#logger.info({ bundle: id }, 'a bundle was evicted to make room')
+      await this.#remove(id)
+    } else {
+      const { id } = victim.draft
+      this.#logger.info({ blob: id }, 'an unfinished blob was evicted to make room')
+      await this.#blobs.removeUnlessListed(id)
     }
-    for (const blob of this.#blobs.all()) {
-      if (blob.listedBy.size > 0 || blob.uses > 0) continue
-      this.#logger.info({ blob: blob.id }, 'an unfinished blob was evicted to make room')
-      await this.#blobs.removeUnlessListed(blob.id)
-      return true
-    }
-    return false
-  }
-
-  #touch(id: BundleId): void {
-    const bundle = this.#bundles.get(id)
-    if (!bundle) return
-    this.#bundles.delete(id)
-    this.#bundles.set(id, bundle)
-  }
-
-  /** The order of use over restarts rests on the descriptors' times: a hint, so failure is none. */
-  #persistUse(id: BundleId): void {
-    const now = new Date()
-    void utimes(this.#files.descriptor(id), now, now).catch(() => undefined)
+    return true
   }
 
   async #verifyAll(bootId: string): Promise<void> {

@@ -12,6 +12,7 @@ import {
 import type { BundleId } from '../ids.ts'
 import type { BlobFile, BlobListener } from './blob-file.ts'
 import { BlobRemovedError, BundleRemovedError, WrongChunkError } from './errors.ts'
+import { createListeners } from './listeners.ts'
 import type { StoredBundle } from './types.ts'
 
 export type StoredBundleInit = Readonly<{
@@ -36,8 +37,6 @@ export interface OwnedBundle extends StoredBundle {
   end(reason: Error): void
 }
 
-type Listener = (chunk: number) => void
-
 /** A bundle over its blobs: one numbering of chunks over all of them. */
 export function createStoredBundle(
   { id, descriptor, descriptorBytes, blobs }: StoredBundleInit,
@@ -45,8 +44,8 @@ export function createStoredBundle(
 ): OwnedBundle {
   const layout = createLayout(descriptor)
   const held = new Bitfield(layout.chunkCount)
-  const heldListeners = new Set<Listener>()
-  const lostListeners = new Set<Listener>()
+  const heldListeners = createListeners<number>()
+  const lostListeners = createListeners<number>()
   const waits = createWaits()
   let ended: Error | undefined
 
@@ -59,11 +58,11 @@ export function createStoredBundle(
       held(index) {
         held.set(first + index)
         waits.resolve(first + index)
-        tell(heldListeners, first + index)
+        heldListeners.tell(first + index)
       },
       lost(index) {
         held.set(first + index, false)
-        tell(lostListeners, first + index)
+        lostListeners.tell(first + index)
       },
     }
     blob.listeners.add(listener)
@@ -102,8 +101,8 @@ export function createStoredBundle(
         const { blobIndex, index } = layout.locate(chunk)
         return await blobAt(blobs, blobIndex).read(index)
       }),
-    onHeld: (listener) => subscribe(heldListeners, listener),
-    onLost: (listener) => subscribe(lostListeners, listener),
+    onHeld: (listener) => heldListeners.listen(listener),
+    onLost: (listener) => lostListeners.listen(listener),
     whenHeld: (chunk, { signal }) =>
       alive(async () => {
         signal.throwIfAborted()
@@ -139,28 +138,6 @@ function blobAt(blobs: readonly BlobFile[], blobIndex: number): BlobFile {
   const blob = blobs[blobIndex]
   if (!blob) throw new RangeError(`no blob ${blobIndex}`)
   return blob
-}
-
-function subscribe(listeners: Set<Listener>, listener: Listener): () => void {
-  // A wrapper, so that one function subscribed twice is two subscriptions.
-  const own: Listener = (chunk) => listener(chunk)
-  listeners.add(own)
-  return () => {
-    listeners.delete(own)
-  }
-}
-
-/** A listener that throws is a bug of its own: it must surface, but not fail the write. */
-function tell(listeners: ReadonlySet<Listener>, chunk: number): void {
-  for (const listener of listeners) {
-    try {
-      listener(chunk)
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error
-      })
-    }
-  }
 }
 
 /** Those who wait for a chunk. */

@@ -1,5 +1,5 @@
 /** A store in a folder of its own for tests, removed at their end. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BlobId } from '../ids.ts'
@@ -14,6 +14,8 @@ export type TemporaryStore = Readonly<{
   /** Closes what is open and removes the folder. */
   remove(): Promise<void>
   chunksFile(blob: BlobId): string
+  /** What the folder takes on disk, by the file system's own account. */
+  diskBytes(): Promise<number>
 }>
 
 /** A store in a folder of its own, for tests; `dispose` removes both. */
@@ -35,5 +37,10 @@ export async function createTemporaryStore(): Promise<TemporaryStore> {
       await rm(root, { recursive: true })
     },
     chunksFile: (blob) => join(root, 'blobs', `${blob}.chunks`),
+    async diskBytes() {
+      const names = await readdir(root, { recursive: true })
+      const all = await Promise.all(['.', ...names].map((name) => stat(join(root, name))))
+      return all.reduce((sum, { blocks }) => sum + blocks * 512, 0)
+    },
   }
 }

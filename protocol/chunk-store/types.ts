@@ -34,9 +34,16 @@ export interface BundleStore {
   createBlobDraft(id: BlobId, sizeBytes: number, chunkSizeBytes: number): Promise<BlobDraft>
   /** Forgets a draft that is not open, with its chunks. Harmless when there is none. */
   discardDraft(id: BlobId): Promise<void>
-  /** Bytes of held chunks, as they travel, and of descriptors. */
+  /** Calls back after a bundle was removed or evicted. Returns the way to stop it. */
+  onRemoved(listener: (bundle: BundleId) => void): () => void
+  /** What the folder takes on disk, in whole blocks: chunks, those being written, descriptors, index. */
   readonly usedBytes: number
   readonly budgetBytes: number
+  /**
+   * Changes the budget; resolves when what no longer fits is gone. What is in use stays, and goes
+   * as soon as it is not.
+   */
+  setBudget(budgetBytes: number): Promise<void>
   /** Resolves when what was found after a reboot has been verified; at once when none was needed. */
   whenVerified(): Promise<void>
   /** Lets writes under way finish, ends every wait with an error, closes files. Twice is harmless. */
