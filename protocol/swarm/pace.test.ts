@@ -1,6 +1,9 @@
 import { expect } from 'chai'
+import { FakeClock } from '../clock.ts'
 import { createCredit, creditBytesMax } from './credit.ts'
-import { createTokenBucket } from './token-bucket.ts'
+import { createSpread } from './spread.ts'
+import { countingWire, createTokenBucket } from './token-bucket.ts'
+import { wireBytes } from './wire-bytes.ts'
 
 describe('swarm/token-bucket', () => {
   it('keeps the rate over time, and bursts by no more than it may', () => {
@@ -38,6 +41,73 @@ describe('swarm/token-bucket', () => {
     expect(bucket.waitMs(10, 0)).to.equal(10)
     bucket.setRate(undefined, 0)
     expect(bucket.waitMs(10, 0)).to.equal(0)
+  })
+})
+
+describe('swarm/token-bucket: the line', () => {
+  it('gives back what was not used', () => {
+    const bucket = createTokenBucket(10)
+    bucket.setRate(10, 0)
+    bucket.take(30, 0)
+    expect(bucket.waitMs(10, 0)).to.equal(3000)
+    bucket.giveBack(20, 0)
+    expect(bucket.waitMs(10, 0)).to.equal(1000)
+    bucket.giveBack(1e9, 0)
+    expect(bucket.waitMs(1e9, 0), 'never more than a burst').to.equal(0)
+  })
+
+  it('loses nothing to a stall of the process that is shorter than the burst', () => {
+    const rate = 12_500_000
+    const bucket = createTokenBucket(65_536, 100)
+    bucket.setRate(rate, 0)
+    bucket.take(rate / 10, 0)
+    let sent = 0
+    for (let nowMs = 0; nowMs < 10_000; nowMs += 90) {
+      while (bucket.waitMs(1, nowMs) === 0) {
+        bucket.take(65_536, nowMs)
+        sent += 65_536
+      }
+    }
+    expect(sent / (10 * rate)).to.be.within(0.98, 1.02)
+  })
+
+  it('counts what the line carries for a payload', () => {
+    expect(wireBytes(65_552) / 65_552).to.be.within(1.04, 1.055)
+    expect(wireBytes(0)).to.equal(0)
+    const [up, down] = [createTokenBucket(65_552), createTokenBucket(10)]
+    up.setRate(1_250_000, 0)
+    down.setRate(1_000, 0)
+    const uploads = countingWire(up, down)
+    uploads.take(65_552, 0)
+    uploads.take(65_552, 0)
+    expect(uploads.waitMs(65_552, 0)).to.be.within(1_000 * (131_104 / 1.25e6), 115)
+    const acksMs = down.waitMs(1, 0)
+    expect(acksMs, 'acknowledgements come back').to.be.within(800, 1_000)
+  })
+})
+
+describe('swarm/spread', () => {
+  it('sends a chunk in pieces that take as long as the line, or whole where that is short', async () => {
+    const clock = new FakeClock()
+    const { signal } = new AbortController()
+    const spread = createSpread({ clock, signal })
+    expect(spread.pace()).to.equal(undefined)
+    spread.setRate(250_000)
+    const pace = spread.pace()
+    expect(pace?.pieceBytes).to.equal(4_096)
+    let passed = 0
+    const sending = (async () => {
+      for (let piece = 0; piece < 16; piece++) {
+        await pace?.turn(4_096)
+        passed += 1
+      }
+    })()
+    await clock.advance(100)
+    expect(passed, 'not all at once').to.be.within(5, 8)
+    await clock.advance(150)
+    await sending
+    spread.setRate(12_500_000)
+    expect(spread.pace(), 'a chunk in 5 ms needs no pieces').to.equal(undefined)
   })
 })
 

@@ -2,12 +2,15 @@
  * A rate that is kept over time, with bursts of at most one step: what a chef sets as the limit of
  * a direction. Changing the limit counts from that moment on. Time comes in; there are no timers.
  */
+import { ackShare, wireBytes } from './wire-bytes.ts'
 
 export interface TokenBucket {
   /** Milliseconds until `bytes` may go; 0: now. Spends nothing. */
   waitMs(bytes: number, nowMs: number): number
   /** Spends bytes, below zero if need be: what is owed is waited for later. */
   take(bytes: number, nowMs: number): void
+  /** What was spent and will not be used after all. */
+  giveBack(bytes: number, nowMs: number): void
   /** Bytes a second; undefined: no limit. */
   setRate(bytesPerS: number | undefined, nowMs: number): void
 }
@@ -15,13 +18,16 @@ export interface TokenBucket {
 /**
  * A bucket that is full at first.
  * @param burstBytes what may have been saved up in silence; a chunk, so that a burst is one chunk.
+ * @param burstMs so long a pause of the whole process loses nothing either, at any rate: a stall of
+ *   a busy machine would otherwise cost a fast line more than the 5% to which limits must hold.
  */
-export function createTokenBucket(burstBytes: number): TokenBucket {
+export function createTokenBucket(burstBytes: number, burstMs = 0): TokenBucket {
   let rate: number | undefined
+  let burst = burstBytes
   let saved = burstBytes
   let atMs = 0
   const refill = (nowMs: number): void => {
-    if (rate !== undefined) saved = Math.min(burstBytes, saved + ((nowMs - atMs) * rate) / 1000)
+    if (rate !== undefined) saved = Math.min(burst, saved + ((nowMs - atMs) * rate) / 1000)
     atMs = nowMs
   }
   return {
@@ -29,7 +35,7 @@ export function createTokenBucket(burstBytes: number): TokenBucket {
       if (rate === undefined) return 0
       refill(nowMs)
       // More than a burst can never be saved: it goes when the bucket is full, and leaves a debt.
-      const missing = Math.min(bytes, burstBytes) - saved
+      const missing = Math.min(bytes, burst) - saved
       return missing <= 0 ? 0 : Math.max(1, Math.ceil((missing * 1000) / rate))
     },
     take(bytes, nowMs) {
@@ -37,10 +43,37 @@ export function createTokenBucket(burstBytes: number): TokenBucket {
       refill(nowMs)
       saved -= bytes
     },
+    giveBack(bytes, nowMs) {
+      if (rate === undefined) return
+      refill(nowMs)
+      saved = Math.min(burst, saved + bytes)
+    },
     setRate(bytesPerS, nowMs) {
       refill(nowMs)
-      if (rate === undefined) saved = burstBytes
+      const wasUnlimited = rate === undefined
       rate = bytesPerS === undefined ? undefined : Math.max(1, bytesPerS)
+      burst = Math.max(burstBytes, ((rate ?? 0) * burstMs) / 1000)
+      if (wasUnlimited) saved = burst
+      saved = Math.min(saved, burst)
     },
+  }
+}
+
+/**
+ * `bucket`, fed with bytes of payload and spending those that the line carries for them: a chef's
+ * limit is about the line. Acknowledgements are spent from `back`, the other direction's.
+ */
+export function countingWire(bucket: TokenBucket, back: TokenBucket): TokenBucket {
+  return {
+    waitMs: (bytes, nowMs) => bucket.waitMs(wireBytes(bytes), nowMs),
+    take(bytes, nowMs) {
+      bucket.take(wireBytes(bytes), nowMs)
+      back.take(bytes * ackShare, nowMs)
+    },
+    giveBack(bytes, nowMs) {
+      bucket.giveBack(wireBytes(bytes), nowMs)
+      back.giveBack(bytes * ackShare, nowMs)
+    },
+    setRate: bucket.setRate,
   }
 }

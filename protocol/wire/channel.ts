@@ -7,18 +7,25 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { lpStream } from '@libp2p/utils'
-import { decode as decodeVarint, encodingLength } from 'uint8-varint'
+import { decode as decodeVarint, encode as encodeVarint, encodingLength } from 'uint8-varint'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Codec } from './codec.ts'
 import { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
+import { type Pace, sendPaced } from './pace.ts'
 
 export type WaitOptions = Readonly<{ signal: AbortSignal }>
+
+export type WriteOptions = WaitOptions &
+  Readonly<{ body?: Uint8Array | undefined; pace?: Pace | undefined }>
 
 export interface Channel<In, Out> {
   /** The next message and the raw bytes behind it in the same frame (often none). */
   read(options: WaitOptions): Promise<{ readonly message: In; readonly body: Uint8Array }>
-  /** Resolves when the stream takes more (back-pressure); calls are sent in order. */
-  write(message: Out, options: WaitOptions & { readonly body?: Uint8Array }): Promise<void>
+  /**
+   * Resolves when the stream takes more (back-pressure); calls are sent in order. With `pace` the
+   * frame goes in pieces; what is written meanwhile waits for its end.
+   */
+  write(message: Out, options: WriteOptions): Promise<void>
   /** Ends our side in good order; at most `signal` long. */
   close(options?: Partial<WaitOptions>): Promise<void>
   /** Ends both sides at once. Harmless when already ended. */
@@ -67,13 +74,16 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
         throw fail(error instanceof Error ? error : new MalformedMessageError(kind, String(error)))
       }
     },
-    write(message, { signal, body }) {
+    write(message, { signal, body, pace }) {
       const head = outbound.encode(message)
       const frame = body && body.length > 0 ? new Uint8ArrayList(head, body) : head
       const written = lastWrite.then(async () => {
         try {
-          await frames.write(frame, { signal })
+          if (!pace) await frames.write(frame, { signal })
+          else await sendPaced(stream, prefixed(frame), pace, signal)
         } catch (cause) {
+          // Half a frame was sent: nothing can follow it.
+          if (pace && signal.aborted) fail(new ChannelClosedError(outbound.kind, { cause }))
           signal.throwIfAborted()
           throw fail(new ChannelClosedError(outbound.kind, { cause }))
         }
@@ -88,6 +98,10 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
       stream.abort(error)
     },
   }
+}
+
+function prefixed(frame: Uint8Array | Uint8ArrayList): Uint8ArrayList {
+  return new Uint8ArrayList(encodeVarint(frame.byteLength), frame)
 }
 
 /** The frame's length is not a varint of as few bytes as the longest frame needs. */

@@ -1,5 +1,12 @@
 /** The wire: schemas of small things, the codec, and framed channels over libp2p streams. */
-export { type Channel, type ChannelInit, openChannel, type WaitOptions } from './channel.ts'
+export {
+  type Channel,
+  type ChannelInit,
+  openChannel,
+  type WaitOptions,
+  type WriteOptions,
+} from './channel.ts'
 export { type Codec, createCodec } from './codec.ts'
 export { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
+export type { Pace } from './pace.ts'
 export * from './types.ts'

@@ -88,6 +88,42 @@ describe('channel', () => {
     expect((await a.read({ signal: soon() })).message.text).to.equal('back')
   })
 
+  it('sends a frame in pieces, each in its turn, and what comes after it behind it', async () => {
+    const { a, b } = await pair()
+    const body = Uint8Array.from({ length: 100 }, (_, index) => index)
+    const turns: (() => void)[] = []
+    const pieces: number[] = []
+    const turn = (bytes: number): Promise<void> => {
+      pieces.push(bytes)
+      return new Promise((resolve) => turns.push(resolve))
+    }
+    const pace = { pieceBytes: 40, turn }
+    const paced = a.write({ text: 'slow' }, { signal: soon(), body, pace })
+    const after = a.write({ text: 'after' }, { signal: soon() })
+    const read = b.read({ signal: soon() })
+    for (let piece = 0; piece < 3; piece++) {
+      while (turns.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      turns.shift()?.()
+    }
+    const { message, body: got } = await read
+    expect(message.text).to.equal('slow')
+    expect(Buffer.from(got).equals(body)).to.equal(true)
+    expect((await b.read({ signal: soon() })).message.text).to.equal('after')
+    await Promise.all([paced, after])
+    expect(pieces.map((bytes) => bytes <= 40)).to.deep.equal([true, true, true])
+  })
+
+  it('ends the stream when a frame is given up half-way', async () => {
+    const { a, b } = await pair()
+    const stop = new AbortController()
+    const pace = { pieceBytes: 40, turn: async () => stop.abort(new Error('enough')) }
+    const read = codeOf(b.read({ signal: soon() }))
+    const body = new Uint8Array(100)
+    const given = a.write({ text: 'half' }, { signal: stop.signal, body, pace })
+    expect(await given.catch((error: Error) => error.message)).to.equal('enough')
+    expect(await read).to.equal('CHANNEL_CLOSED')
+  })
+
   const frames: [string, Uint8Array, string][] = [
     ['a frame that is no CBOR', Buffer.from([2, 0xff, 0xff]), 'MALFORMED_MESSAGE'],
     ['a frame of the wrong shape', Buffer.from([1, 0xa0]), 'MALFORMED_MESSAGE'],

@@ -1,0 +1,44 @@
+/**
+ * Sends a frame in pieces, each when its turn comes. What a libp2p stream takes goes to the line at
+ * once: a big frame written whole fills the sender's modem, and everything else waits behind it.
+ */
+import { once } from 'node:events'
+import type { Stream } from '@libp2p/interface'
+import type { Uint8ArrayList } from 'uint8arraylist'
+
+export type Pace = Readonly<{
+  pieceBytes: number
+  /** Resolves when the next `bytes` may go. */
+  turn: (bytes: number) => Promise<void>
+}>
+
+/** Resolves when the stream takes more. @throws the signal's reason; the stream was closed. */
+export async function sendPaced(
+  stream: Stream,
+  frame: Uint8ArrayList,
+  { pieceBytes, turn }: Pace,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let at = 0; at < frame.byteLength; at += pieceBytes) {
+    const piece = frame.sublist(at, Math.min(at + pieceBytes, frame.byteLength))
+    await turn(piece.byteLength)
+    signal.throwIfAborted()
+    if (!stream.send(piece)) await drained(stream, signal)
+  }
+}
+
+/** `stream.onDrain()` of libp2p works once only, and then resolves too early. */
+async function drained(stream: Stream, signal: AbortSignal): Promise<void> {
+  const ended = new AbortController()
+  const either = { signal: AbortSignal.any([signal, ended.signal]) }
+  const drain = once(stream, 'drain', either)
+  const close = once(stream, 'close', either).then(() => {
+    throw new Error('the stream was closed')
+  })
+  try {
+    await Promise.race([drain, close])
+  } finally {
+    ended.abort()
+    for (const left of [drain, close]) left.catch(() => undefined)
+  }
+}
