@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { BundleId } from '../ids.ts'
 import { dialPeer, type Mesh, type PeerAddress } from '../mesh/index.ts'
-import { createHolderIndex, holderKey } from './dht.ts'
+import { createHolderIndex, type HolderIndex, holderKey } from './dht.ts'
 import { soon } from './hostile.fixture.ts'
 import {
   createSwarmStreet,
@@ -60,6 +60,21 @@ describe('swarm/dht', function () {
     known = secret
     const found = await collect(mine.find(bundle.id, soon()))
     expect(found.map(({ peer }) => peer)).to.include(holder.address.peer)
+  })
+
+  it('promises a bundle no longer once it is removed', async () => {
+    const bundle = randomBundle(1000)
+    const said: string[] = []
+    const holders: HolderIndex = {
+      provide: async (id) => void said.push(`provide ${id}`),
+      withdraw: async (id) => void said.push(`withdraw ${id}`),
+      async *find() {},
+    }
+    const home = await street.home({ with: { holders } })
+    await home.fill(bundle)
+    home.swarm.announce(bundle.id)
+    await home.store.remove(bundle.id)
+    expect(said).to.deep.equal([`provide ${bundle.id}`, `withdraw ${bundle.id}`])
   })
 
   it('lets a home without hints find the seed', async () => {

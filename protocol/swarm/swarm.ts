@@ -159,6 +159,11 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     const until = AbortSignal.any([signal, AbortSignal.timeout(provideMs)])
     if (holders) track(holders.provide(bundle, { signal: until }))
   }
+  // What was removed is promised no longer; the record itself runs out.
+  const unlisten = store.onRemoved((bundle) => {
+    const until = AbortSignal.any([signal, AbortSignal.timeout(provideMs)])
+    if (holders) track(holders.withdraw(bundle, { signal: until }))
+  })
   const begin = ({ bundle, ticket, hints = [] }: DownloadRequest): Shared => {
     const known = active.get(bundle)
     if (known) {
@@ -190,6 +195,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     },
     async stop() {
       stopped.abort(new Error('the swarm was stopped'))
+      unlisten()
       for (const { download } of active.values()) download.stop()
       await Promise.all([serving.stop(), pool.stop()])
       await Promise.all(running)
