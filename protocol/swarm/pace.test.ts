@@ -102,6 +102,7 @@ describe('swarm/spread', () => {
         passed += 1
       }
     })()
+    await new Promise((resolve) => setImmediate(resolve))
     await clock.advance(100)
     expect(passed, 'not all at once').to.be.within(5, 8)
     await clock.advance(150)
