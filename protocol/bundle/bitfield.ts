@@ -18,6 +18,8 @@ export interface ReadonlyBitfield {
   has(bit: number): boolean
   /** The first bit from `from` on that is not set, or `size`. */
   firstMissing(from?: number): number
+  /** The first bit from `from` on that is set here and not in `other`, or `size`. */
+  firstNotIn(other: ReadonlyBitfield, from?: number): number
   /** Numbers that are not set, from `from` (0) to before `to` (`size`), in order. */
   missing(from?: number, to?: number): Generator<number, void>
   /** Runs of bits that are set, in order. */
@@ -84,6 +86,16 @@ export class Bitfield implements ReadonlyBitfield {
       if ((bit & 7) === 0 && this.#bytes[bit >> 3] === 0xff) bit += 8
       else if (this.#get(bit)) bit += 1
       else return bit
+    }
+    return this.size
+  }
+
+  firstNotIn(other: ReadonlyBitfield, from = 0): number {
+    const theirs = other instanceof Bitfield ? other.#bytes : other.toBytes()
+    for (let bit = from; bit < this.size; bit++) {
+      const left = (this.#bytes[bit >> 3] ?? 0) & ~(theirs[bit >> 3] ?? 0) & (0xff >> (bit & 7))
+      if (left === 0) bit |= 7
+      else return (bit & ~7) + Math.clz32(left) - 24
     }
     return this.size
   }

@@ -8,8 +8,8 @@
  * can be unpacked while others arrive (swarm.md 2.3). Ties are drawn, or all homes would want the
  * same chunk of the seed.
  */
-import assert from 'node:assert/strict'
 import { Bitfield, type ReadonlyBitfield, type Run } from '../bundle/index.ts'
+import { PeerMaps } from './schedule/index.ts'
 
 /** Narrower costs time in sparse swarms, wider makes layers finish late. */
 const windowChunksDefault = 128
@@ -23,12 +23,22 @@ export type PickerInit = Readonly<{
   /** Uniform in [0, 1). */
   random: () => number
   windowChunks?: number
+  /** What peers hold, where others want to know it too; the picker keeps it current. */
+  maps?: PeerMaps
+}>
+
+/** What a choice must keep to. */
+export type ChoiceLimits = Readonly<{
+  freeBytes: number
+  /** Chunks in a run. */
+  runMax: number
+  /** Only chunks that no more peers than these have: of a slow sender only what must be. */
+  holdersMax?: number
 }>
 
 export type Choice = Run & Readonly<{ bytes: number }>
 
 type Holder = {
-  held: Bitfield
   /** Nothing was left to ask of it, and nothing has changed since. */
   dry: boolean
 }
@@ -39,7 +49,9 @@ export class Picker {
   readonly #windowChunks: number
   readonly #mine: Bitfield
   readonly #holders = new Map<string, Holder>()
-  readonly #holderCounts: Uint16Array
+  readonly #maps: PeerMaps
+  /** Held or reserved: not to be chosen. */
+  readonly #taken: Bitfield
   readonly #reserved = new Map<number, string>()
   /** Asked for out of turn: somebody waits to read it. */
   readonly #preferred = new Set<number>()
@@ -48,7 +60,8 @@ export class Picker {
     this.#init = init
     this.#windowChunks = init.windowChunks ?? windowChunksDefault
     this.#mine = Bitfield.fromBytes(init.chunkCount, init.held.toBytes())
-    this.#holderCounts = new Uint16Array(init.chunkCount)
+    this.#taken = Bitfield.fromBytes(init.chunkCount, init.held.toBytes())
+    this.#maps = init.maps ?? new PeerMaps(init)
   }
 
   get complete(): boolean {
@@ -67,45 +80,47 @@ export class Picker {
 
   /** How many senders have `chunk`. */
   holdersOf(chunk: number): number {
-    return this.#holderCounts[chunk] ?? 0
+    return this.#maps.holdersOf(chunk)
   }
 
   peerHolds(peer: string, chunk: number): boolean {
-    return this.#holders.get(peer)?.held.has(chunk) ?? false
+    return this.#maps.holds(peer, chunk)
   }
 
   /** A sender, with what it has; replaces what was known of it. Reservations stay. */
-  setPeer(peer: string, held: ReadonlyBitfield): void {
-    assert.equal(held.size, this.#init.chunkCount)
-    this.#forget(peer)
-    this.#holders.set(peer, { held: Bitfield.fromBytes(held.size, held.toBytes()), dry: false })
-    for (const run of held.runs()) this.#count(run, 1)
+  setPeer(peer: string, held: ReadonlyBitfield, nowMs = 0): void {
+    this.#maps.set(peer, held, nowMs)
+    this.#holders.set(peer, { dry: false })
   }
 
-  /** Forgets a sender and frees what was reserved with it. Returns those chunks. */
-  removePeer(peer: string): number[] {
-    this.#forget(peer)
+  /**
+   * Forgets a sender and frees what was reserved with it. Returns those chunks.
+   * @param keepMap it still asks of us: what it holds is worth knowing
+   */
+  removePeer(peer: string, keepMap = false): number[] {
     this.#holders.delete(peer)
+    if (!keepMap) this.#maps.remove(peer)
     return this.releaseAll(peer)
   }
 
-  peerGained(peer: string, run: Run): void {
+  peerGained(peer: string, run: Run, nowMs = 0): void {
+    if (!this.#maps.gained(peer, run, nowMs)) return
     const holder = this.#holders.get(peer)
-    if (!holder) return
-    holder.dry = false
+    if (!holder?.dry) return
+    // What is held or asked for already gives no reason to look again.
     for (let chunk = run.start; chunk < run.start + run.count; chunk++) {
-      if (!holder.held.set(chunk)) continue
-      this.#count({ start: chunk, count: 1 }, 1)
+      if (!this.#taken.has(chunk)) holder.dry = false
     }
   }
 
   peerLost(peer: string, chunk: number): void {
-    if (this.#holders.get(peer)?.held.set(chunk, false)) this.#count({ start: chunk, count: 1 }, -1)
+    this.#maps.lost(peer, chunk)
   }
 
   /** We hold it now, whoever it came from. Returns who had been asked for it. */
   gained(chunk: number): string | undefined {
     this.#mine.set(chunk)
+    this.#taken.set(chunk)
     this.#preferred.delete(chunk)
     const asked = this.#reserved.get(chunk)
     this.#reserved.delete(chunk)
@@ -115,14 +130,14 @@ export class Picker {
   /** We hold it no longer. */
   lost(chunk: number): void {
     this.#mine.set(chunk, false)
-    this.#wake()
+    if (!this.#reserved.has(chunk)) this.#free(chunk)
   }
 
   /** Frees a reservation, if it is still with this sender. */
   release(chunk: number, peer: string): boolean {
     if (this.#reserved.get(chunk) !== peer) return false
     this.#reserved.delete(chunk)
-    this.#wake()
+    this.#free(chunk)
     return true
   }
 
@@ -130,36 +145,41 @@ export class Picker {
   releaseAll(peer: string): number[] {
     const freed: number[] = []
     for (const [chunk, owner] of this.#reserved) if (owner === peer) freed.push(chunk)
-    for (const chunk of freed) this.#reserved.delete(chunk)
-    if (freed.length > 0) this.#wake()
+    for (const chunk of freed) {
+      this.#reserved.delete(chunk)
+      this.#free(chunk)
+    }
     return freed
   }
 
   /** Asks for `chunk` before others, wherever the window is. */
   prefer(chunk: number): void {
     if (!this.#mine.has(chunk)) this.#preferred.add(chunk)
-    this.#wake()
+    for (const holder of this.#holders.values()) holder.dry = false
   }
 
   /**
    * Chooses and reserves a run of chunks for a sender, or undefined when it has nothing that is
    * wanted. The first chunk may go over `freeBytes`; a run is lengthened within it only.
    */
-  choose(peer: string, { freeBytes, runMax }: { freeBytes: number; runMax: number }) {
+  choose(peer: string, limits: ChoiceLimits): Choice | undefined {
+    const { freeBytes, runMax, holdersMax = Number.POSITIVE_INFINITY } = limits
     const holder = this.#holders.get(peer)
-    if (!holder || holder.dry || freeBytes <= 0) return undefined
-    const first = this.#bestOf(holder.held)
+    const held = this.#maps.heldBy(peer)
+    if (!holder || !held || holder.dry || freeBytes <= 0) return undefined
+    const first = this.#bestOf(held, holdersMax)
     if (first === undefined) {
-      holder.dry = true
+      // With a limit there may be something, only not now.
+      holder.dry = holdersMax === Number.POSITIVE_INFINITY
       return undefined
     }
     let bytes = 0
     let count = 0
     for (let chunk = first; count < runMax && chunk < this.#init.chunkCount; chunk++) {
       const size = this.#init.bytesOf(chunk)
-      if (count > 0 && (bytes + size > freeBytes || !this.#wanted(holder.held, chunk))) break
+      if (count > 0 && (bytes + size > freeBytes || !this.#wanted(held, chunk))) break
       if (count > 0 && this.holdersOf(chunk) > this.holdersOf(first)) break
-      this.#reserved.set(chunk, peer)
+      this.#reserve(chunk, peer)
       bytes += size
       count++
     }
@@ -171,67 +191,72 @@ export class Picker {
    * waiting longest. It stays reserved as it is: the caller cancels there, then releases it.
    */
   slowest(peer: string, waitMs: (owner: string) => number) {
-    const holder = this.#holders.get(peer)
+    const held = this.#maps.heldBy(peer)
     let worst: { chunk: number; owner: string; waitMs: number } | undefined
-    if (!holder) return undefined
+    if (!held || !this.#holders.has(peer)) return undefined
     for (const [chunk, owner] of this.#reserved) {
-      if (owner === peer || !holder.held.has(chunk)) continue
+      if (owner === peer || !held.has(chunk)) continue
       const ms = waitMs(owner)
-      if (!worst || ms > worst.waitMs) worst = { chunk, owner, waitMs: ms }
+      // Of one sender's chunks the one asked last: the first may be on its way by now.
+      if (!worst || ms >= worst.waitMs) worst = { chunk, owner, waitMs: ms }
     }
     return worst
   }
 
   /** Reserves one free chunk for a sender that has it. */
   reserve(chunk: number, peer: string): boolean {
-    const holder = this.#holders.get(peer)
-    if (!holder || !this.#wanted(holder.held, chunk)) return false
-    this.#reserved.set(chunk, peer)
+    const held = this.#maps.heldBy(peer)
+    if (!held || !this.#holders.has(peer) || !this.#wanted(held, chunk)) return false
+    this.#reserve(chunk, peer)
     return true
   }
 
   #wanted(theirs: ReadonlyBitfield, chunk: number): boolean {
-    return theirs.has(chunk) && !this.#mine.has(chunk) && !this.#reserved.has(chunk)
+    return theirs.has(chunk) && !this.#taken.has(chunk)
   }
 
-  #bestOf(theirs: ReadonlyBitfield): number | undefined {
+  #reserve(chunk: number, peer: string): void {
+    this.#reserved.set(chunk, peer)
+    this.#taken.set(chunk)
+  }
+
+  /** A chunk is wanted again: those who have it may be asked again. */
+  #free(chunk: number): void {
+    if (this.#mine.has(chunk)) return
+    this.#taken.set(chunk, false)
+    for (const [peer, holder] of this.#holders) {
+      if (holder.dry && this.#maps.holds(peer, chunk)) holder.dry = false
+    }
+  }
+
+  #bestOf(theirs: ReadonlyBitfield, holdersMax: number): number | undefined {
     for (const chunk of this.#preferred) if (this.#wanted(theirs, chunk)) return chunk
     const { chunkCount } = this.#init
-    for (let from = this.#mine.firstMissing(); from < chunkCount; from += this.#windowChunks) {
-      const best = this.#rarest(theirs, from, Math.min(chunkCount, from + this.#windowChunks))
+    const width = this.#windowChunks
+    const oldest = this.#mine.firstMissing()
+    for (let from = theirs.firstNotIn(this.#taken, oldest); from < chunkCount; ) {
+      // The window that it is in: they follow one another from the oldest missing chunk on.
+      const to = Math.min(chunkCount, from + width - ((from - oldest) % width))
+      const best = this.#rarest(theirs, from, to, holdersMax)
       if (best !== undefined) return best
+      from = theirs.firstNotIn(this.#taken, to)
     }
     return undefined
   }
 
-  #rarest(theirs: ReadonlyBitfield, from: number, to: number): number | undefined {
+  #rarest(theirs: ReadonlyBitfield, from: number, to: number, holdersMax: number) {
     let best: number | undefined
-    let bestCount = Number.POSITIVE_INFINITY
+    let bestCount = holdersMax
     let ties = 0
-    for (let chunk = from; chunk < to; chunk++) {
+    let chunk = from
+    for (; chunk < to; chunk = theirs.firstNotIn(this.#taken, chunk + 1)) {
       const count = this.holdersOf(chunk)
-      if (count > bestCount || !this.#wanted(theirs, chunk)) continue
+      if (count > bestCount) continue
       ties = count < bestCount ? 1 : ties + 1
       // Reservoir sampling: each of the equally rare is kept with the same chance.
       if (ties === 1 || this.#init.random() * ties < 1) best = chunk
       bestCount = count
     }
     return best
-  }
-
-  #wake(): void {
-    for (const holder of this.#holders.values()) holder.dry = false
-  }
-
-  #forget(peer: string): void {
-    const holder = this.#holders.get(peer)
-    if (!holder) return
-    for (const run of holder.held.runs()) this.#count(run, -1)
-  }
-
-  #count({ start, count }: Run, by: number): void {
-    for (let chunk = start; chunk < start + count; chunk++) {
-      this.#holderCounts[chunk] = (this.#holderCounts[chunk] ?? 0) + by
-    }
   }
 }

@@ -1,0 +1,207 @@
+/**
+ * What a seed tells its swarm that it has. A seed that shows everything at once is asked for the
+ * same chunks again and again before the last has left it once (150 to 200% of the image, BEP 16);
+ * so it shows each chunk to one home first, in the order of layers, and all to all once every
+ * chunk is out. Homes get shares by their uplinks: who can pass on more is given more (swarm.md
+ * 2.3). Nothing waits until a chunk was seen elsewhere: the uplink never idles.
+ *
+ * Several seeds split the chunks by their place among the seeds; what another seed leaves undone
+ * for long, or what a home that left had taken with it, is handed out all the same. What homes
+ * hold when they join counts as handed out: a copy that has spread already is gone on from.
+ */
+import type { PeerMaps } from './peer-maps.ts'
+
+/** Shown to a home and not yet sent: its next chunks, and what the uplink sends in a while. */
+const aheadChunksMin = 2
+const aheadMs = 300
+/** A home that does not ask for what it was shown is taken to have stalled. */
+const stalledMs = 5_000
+/** The weight of a home whose uplink is not known, in bytes a second: 10 Mbit/s. */
+const uploadDefault = 1_250_000
+/** Another seed's chunks are handed out here when it lags by such a part of all. */
+const lagShare = 1 / 8
+const lagChunksMin = 128
+
+export type SeedShare = Readonly<{ index: number; of: number }>
+
+export type SeedPlanInit = Readonly<{
+  maps: PeerMaps
+  /** Which of the seeds this one is, by an order that all of them know. */
+  share?: SeedShare
+  /** The seed's own uplink; undefined: not known. */
+  uploadBytesPerS: () => number | undefined
+}>
+
+/** Chunks that one home is to be told of; `all`: everything, from now on. */
+export type Reveal = Readonly<{ peer: string; chunks: readonly number[] | 'all' }>
+
+type Home = {
+  /** Shown, not sent yet: since when, and whether it has asked. */
+  shown: Map<number, { sinceMs: number; asked: boolean }>
+  shownBytes: number
+  givenBytes: number
+  toldAll: boolean
+}
+
+/** The plan of one seed for one swarm. Peers are those of `maps`. */
+export class SeedPlan {
+  readonly #with: SeedPlanInit
+  readonly #homes = new Map<string, Home>()
+  /** Who has been shown a chunk first; that home may have it by now, or be about to. */
+  readonly #takers = new Map<number, string>()
+  /** Chunks before these are out: own share, others' shares. */
+  #ownFrom = 0
+  #otherFrom = 0
+  #done = false
+
+  constructor(init: SeedPlanInit) {
+    this.#with = init
+  }
+
+  /** Every chunk is out: all is shown to all. */
+  get firstPassDone(): boolean {
+    return this.#done
+  }
+
+  /** A home is there; `maps` knows what it has. Again: nothing changes. */
+  joined(peer: string): void {
+    if (this.#homes.has(peer)) return
+    // It starts level with the least served, or it would be given all that comes.
+    let leastShare = Number.POSITIVE_INFINITY
+    for (const [other, { givenBytes }] of this.#homes) {
+      leastShare = Math.min(leastShare, givenBytes / this.#weight(other))
+    }
+    const givenBytes = Number.isFinite(leastShare) ? leastShare * this.#weight(peer) : 0
+    this.#homes.set(peer, { shown: new Map(), shownBytes: 0, givenBytes, toldAll: false })
+  }
+
+  /** A home is gone; what only it was given is handed out again. Call after `maps.remove`. */
+  left(peer: string): void {
+    if (!this.#homes.delete(peer)) return
+    for (const [chunk, taker] of this.#takers) if (taker === peer) this.#takeBack(chunk)
+  }
+
+  /** A home asks for a chunk. */
+  requested(peer: string, chunk: number): void {
+    const shown = this.#homes.get(peer)?.shown.get(chunk)
+    if (shown) shown.asked = true
+  }
+
+  /** A chunk is being sent to a home. */
+  sent(peer: string, chunk: number): void {
+    const home = this.#homes.get(peer)
+    if (home?.shown.delete(chunk)) home.shownBytes -= this.#with.maps.bytesOf(chunk)
+  }
+
+  /**
+   * What to tell whom now. Call when a home joined, gained or left, when a chunk was sent, and a
+   * few times a second.
+   */
+  reveal(nowMs: number): Reveal[] {
+    if (!this.#done) {
+      this.#takeFromStalled(nowMs)
+      const told = this.#handOut(nowMs)
+      if (!this.#done) return told
+    }
+    const told: Reveal[] = []
+    for (const [peer, home] of this.#homes) {
+      if (home.toldAll) continue
+      home.toldAll = true
+      told.push({ peer, chunks: 'all' })
+    }
+    return told
+  }
+
+  #handOut(nowMs: number): Reveal[] {
+    const told = new Map<string, number[]>()
+    for (;;) {
+      const chunk = this.#nextChunk()
+      if (chunk === undefined) {
+        this.#done = this.#homes.size > 0
+        if (this.#done) this.#takers.clear()
+        break
+      }
+      const peer = this.#neediest(chunk)
+      if (peer === undefined) break
+      this.#show(peer, chunk, nowMs)
+      const chunks = told.get(peer) ?? []
+      chunks.push(chunk)
+      told.set(peer, chunks)
+    }
+    return [...told].map(([peer, chunks]) => ({ peer, chunks }))
+  }
+
+  #show(peer: string, chunk: number, nowMs: number): void {
+    const home = this.#homes.get(peer)
+    if (!home) return
+    const bytes = this.#with.maps.bytesOf(chunk)
+    home.shown.set(chunk, { sinceMs: nowMs, asked: false })
+    home.shownBytes += bytes
+    home.givenBytes += bytes
+    this.#takers.set(chunk, peer)
+  }
+
+  /** The next chunk in the order of layers that nobody has, of our share unless others lag. */
+  #nextChunk(): number | undefined {
+    const { maps, share = { index: 0, of: 1 } } = this.#with
+    const { chunkCount } = maps
+    const ours = (chunk: number): boolean => chunk % share.of === share.index
+    while (this.#ownFrom < chunkCount && !(ours(this.#ownFrom) && this.#isIn(this.#ownFrom))) {
+      this.#ownFrom += 1
+    }
+    while (
+      this.#otherFrom < chunkCount &&
+      (ours(this.#otherFrom) || !this.#isIn(this.#otherFrom))
+    ) {
+      this.#otherFrom += 1
+    }
+    const lag = Math.max(lagChunksMin, chunkCount * lagShare)
+    const [own, other] = [this.#ownFrom, this.#otherFrom]
+    if (own === chunkCount && other === chunkCount) return undefined
+    return own < chunkCount && own - other < lag ? own : Math.min(other, chunkCount - 1)
+  }
+
+  /** Nobody has it, and nobody is about to. */
+  #isIn(chunk: number): boolean {
+    return !this.#takers.has(chunk) && this.#with.maps.holdersOf(chunk) === 0
+  }
+
+  /** The home with the least for its uplink, of those that have too little to ask for. */
+  #neediest(chunk: number): string | undefined {
+    const { maps, uploadBytesPerS } = this.#with
+    const bytes = maps.bytesOf(chunk)
+    const sentSoonBytes = ((uploadBytesPerS() ?? 0) * aheadMs) / 1000
+    let weights = 0
+    for (const peer of this.#homes.keys()) weights += this.#weight(peer)
+    let neediest: string | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const [peer, home] of this.#homes) {
+      const weight = this.#weight(peer)
+      const aheadBytes = Math.max(aheadChunksMin * bytes, (sentSoonBytes * weight) / weights)
+      if (home.shownBytes + bytes > aheadBytes || home.shown.has(chunk)) continue
+      const share = home.givenBytes / weight
+      if (share < least) [least, neediest] = [share, peer]
+    }
+    return neediest
+  }
+
+  #weight(peer: string): number {
+    return this.#with.maps.linkOf(peer).uploadBytesPerS ?? uploadDefault
+  }
+
+  #takeFromStalled(nowMs: number): void {
+    for (const [peer, home] of this.#homes) {
+      for (const [chunk, { sinceMs, asked }] of home.shown) {
+        if (asked || nowMs - sinceMs < stalledMs || this.#takers.get(chunk) !== peer) continue
+        // It stays shown there, so its room stays taken: a home that stalls is given no more.
+        this.#takeBack(chunk)
+      }
+    }
+  }
+
+  #takeBack(chunk: number): void {
+    this.#takers.delete(chunk)
+    this.#ownFrom = Math.min(this.#ownFrom, chunk)
+    this.#otherFrom = Math.min(this.#otherFrom, chunk)
+  }
+}

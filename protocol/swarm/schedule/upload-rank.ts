@@ -1,0 +1,103 @@
+/**
+ * Whose turn it is at a holder: which homes of one swarm have no time to lose, and which are
+ * nearly done. Equal treatment makes all homes finish together at the very end, so that a tenant's
+ * first replica waits for the last; most-complete-first alone starves homes with slow downlinks,
+ * which need nearly the whole time at their full rate. Everything here is learned from what peers
+ * say of their links and of what they hold; nobody tells it the state of the whole swarm.
+ *
+ * Three classes, the first goes first:
+ * - urgent: what it lacks takes its own downlink as long as the swarm will still run;
+ * - slow: its downlink needs a fair part of the swarm's whole time; slowest first, so that it is
+ *   not urgent later, when all are;
+ * - fast: shortest remaining time first (Schrage, "A proof of the optimality of the SRPT
+ *   discipline", Operations Research 1968), so that the first are done early.
+ */
+import type { PeerMaps } from './peer-maps.ts'
+
+/** A home whose need is nearer than this to the swarm's end is urgent: estimates are no better. */
+const urgentShare = 0.97
+/** A home whose downlink needs this part of the swarm's whole time is slow. */
+const slowShare = 0.25
+/** Ranks are looked at anew so often: a chunk changes little. */
+const freshMs = 500
+/** Homes whose times differ by less are equal: rarity decides between them, not noise. */
+const stepShare = 0.1
+
+export type UploadRankInit = Readonly<{
+  maps: PeerMaps
+  /** Off: all homes are equal (for the sweep). */
+  favourites?: boolean
+}>
+
+type Pace = Readonly<{ atMs: number; leftMs: number; wholeMs: number }>
+
+/** Ranks the homes of one swarm for one holder. */
+export class UploadRank {
+  readonly #maps: PeerMaps
+  readonly #favourites: boolean
+  readonly #turns = new Map<string, { atMs: number; turn: number }>()
+  #pace: Pace = { atMs: Number.NEGATIVE_INFINITY, leftMs: 0, wholeMs: 0 }
+
+  constructor({ maps, favourites = true }: UploadRankInit) {
+    this.#maps = maps
+    this.#favourites = favourites
+  }
+
+  /** How many others are known to hold a chunk; 0: nobody else can serve it. */
+  holdersOf(chunk: number): number {
+    return this.#maps.holdersOf(chunk)
+  }
+
+  /** Smaller goes first; equal numbers are equal. */
+  turnOf(peer: string, nowMs: number): number {
+    if (!this.#favourites) return 0
+    const known = this.#turns.get(peer)
+    if (known && nowMs - known.atMs < freshMs) return known.turn
+    const turn = this.#rank(peer, nowMs)
+    this.#turns.set(peer, { atMs: nowMs, turn })
+    return turn
+  }
+
+  forget(peer: string): void {
+    this.#turns.delete(peer)
+  }
+
+  #rank(peer: string, nowMs: number): number {
+    const maps = this.#maps
+    const { downloadBytesPerS } = maps.linkOf(peer)
+    // Without a figure nothing can be said of its slack: behind those that are open about it.
+    if (!downloadBytesPerS) return 3e6
+    // Who gains faster than it said it can is as fast as it gains: a false figure buys nothing.
+    const bytesPerS = Math.max(downloadBytesPerS, 0.9 * maps.gainBytesPerS(peer, nowMs))
+    const needMs = (maps.remainingBytes(peer) * 1000) / bytesPerS
+    const { leftMs, wholeMs } = this.#paceAt(nowMs)
+    if (needMs >= urgentShare * leftMs) return -steps(needMs)
+    const allMs = (maps.totalBytes * 1000) / bytesPerS
+    if (allMs >= slowShare * wholeMs) return 1e6 - steps(allMs)
+    return 2e6 + steps(needMs)
+  }
+
+  /** When the swarm ends, and how long a whole image takes it, by those we know. */
+  #paceAt(nowMs: number): Pace {
+    if (nowMs - this.#pace.atMs < freshMs) return this.#pace
+    const maps = this.#maps
+    let remainingBytes = 0
+    let gainBytesPerS = 0
+    let homes = 0
+    for (const peer of maps.peers) {
+      remainingBytes += maps.remainingBytes(peer)
+      gainBytesPerS += maps.gainBytesPerS(peer, nowMs)
+      homes += 1
+    }
+    // Nothing has moved yet: there is all the time.
+    const of = (bytes: number): number =>
+      gainBytesPerS > 0 ? (bytes * 1000) / gainBytesPerS : Number.POSITIVE_INFINITY
+    this.#pace = { atMs: nowMs, leftMs: of(remainingBytes), wholeMs: of(homes * maps.totalBytes) }
+    return this.#pace
+  }
+}
+
+/** A time on a scale of steps of a tenth. */
+function steps(ms: number): number {
+  return Math.round(Math.log(Math.max(1, ms)) / Math.log(1 + stepShare))
+}
