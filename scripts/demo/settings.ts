@@ -22,26 +22,34 @@ export interface Settings {
   readonly coordinator: string
   readonly cache: string
   /** @param ipv4 where the node listens */
-  node(name: string, ipv4: string): Promise<string>
+  node(name: string, ipv4: string, own?: Own): Promise<string>
 }
+
+/** Settings beside those of every process. */
+type Own = Parameters<typeof stringify>[0]
 
 /** Where a node keeps what; its engine mounts a tmpfs at `runDir`. */
 export function nodeFolders(run: Pick<RunFolder, 'path'>, name: string): NodeFolders {
   return { dataDir: join(run.path, name), runDir: join(run.path, name, 'run') }
 }
 
-/** @param host the address of coordinator, cache and API; @param registry its `host:port` */
+/** @param host the address of coordinator and API, and of the cache unless `cacheHost` is given */
 export async function writeSettings({
   run,
   host,
   registry,
+  cacheHost = host,
+  cacheSettings = {},
 }: {
   readonly run: RunFolder
   readonly host: string
+  /** Its `host:port`. */
   readonly registry: string
+  readonly cacheHost?: string
+  readonly cacheSettings?: Own
 }): Promise<Settings> {
   const at = (file: string): string => join(run.path, file)
-  const address = (port: number): string => `/ip4/${host}/tcp/${port}`
+  const address = (port: number, of = host): string => `/ip4/${of}/tcp/${port}`
   const made = await createNetwork({
     name: 'demo',
     coordinatorAddrs: [address(ports.coordinator)],
@@ -55,7 +63,7 @@ export async function writeSettings({
   await writeSeed(at(networkFiles.coordinatorOrderKey), made.orderSeed)
   await writeSeed(at('cache/identity.key'), cacheSeed)
   const common = { network: at(networkFiles.network), testbed: true }
-  const write = async (name: string, settings: Parameters<typeof stringify>[0]) => {
+  const write = async (name: string, settings: Own) => {
     const file = at(`${name}.toml`)
     await writeFile(file, stringify(settings), { mode: 0o600 })
     return file
@@ -72,13 +80,14 @@ export async function writeSettings({
       ...common,
       data_dir: at('cache'),
       run_dir: at('cache/run'),
-      listen: [address(ports.cache)],
+      listen: [address(ports.cache, cacheHost)],
       // The street's addresses are reserved for documentation, so to the cache they are private.
       private_addresses: true,
       insecure_registries: [registry],
       allow_addresses: [`${host}/32`],
+      ...cacheSettings,
     }),
-    async node(name, ipv4) {
+    async node(name, ipv4, own = {}) {
       const { dataDir, runDir } = nodeFolders(run, name)
       await mkdir(dataDir, { recursive: true, mode: 0o700 })
       return await write(name, {
@@ -88,6 +97,7 @@ export async function writeSettings({
         mdns: false,
         listen: [`/ip4/${ipv4}/tcp/${nodePort}`],
         engine: { kind: 'managed' },
+        ...own,
       })
     },
   }

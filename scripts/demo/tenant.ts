@@ -51,6 +51,7 @@ export interface Tenant {
   deploy(body: Readonly<Record<string, unknown>>): Promise<void>
   group(name: string): Promise<DemoGroup>
   instances(name: string): Promise<readonly DemoInstance[]>
+  start(name: string): Promise<void>
   stop(name: string): Promise<void>
 }
 
@@ -90,6 +91,9 @@ export function createTenant(
     },
     async instances(name) {
       return instancesSchema.Parse(await call('GET', `/${name}/instances`)).instances
+    },
+    async start(name) {
+      await call('POST', `/${name}/start`)
     },
     async stop(name) {
       await call('POST', `/${name}/stop`)

@@ -5,8 +5,9 @@ import type { Bench, OptionValue } from './bench.ts'
 import { chunks } from './chunks.ts'
 import { pair } from './pair.ts'
 import { describeOption, readOptions } from './read-options.ts'
+import { swarm } from './swarm/index.ts'
 
-const benches: Readonly<Record<string, Bench>> = { chunks, pair }
+const benches: Readonly<Record<string, Bench>> = { chunks, pair, swarm }
 
 function help(): string {
   const lines = Object.entries(benches).flatMap(([name, { summary, options }]) => [

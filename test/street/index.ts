@@ -1,7 +1,14 @@
 /** A street of homes with real engines and a real registry, on one machine. */
 export { countLeftovers, findLeftovers, type Leftovers } from './leftovers.ts'
 export type { Namespace } from './namespaces.ts'
-export { type Child, createProcesses, jsonLine, type Processes, pattern } from './processes.ts'
+export {
+  type Child,
+  createProcesses,
+  jsonLine,
+  type Line,
+  type Processes,
+  pattern,
+} from './processes.ts'
 export { type Reach, reachInto } from './reach.ts'
 export { type BlobReads, type Credentials, type Registry, startRegistry } from './registry.ts'
 export { runCommand } from './run-command.ts'

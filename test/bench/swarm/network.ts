@@ -1,0 +1,142 @@
+/**
+ * Potluck's own processes on the street, as operators and chefs run them: coordinator and registry
+ * on the internet, the cache at the seed's link, a node at each home's. Control goes over the same
+ * link as chunks do. Only the engine is simulated: it reads the node's endpoint as Docker would.
+ */
+import { fileURLToPath } from 'node:url'
+import type { Agent } from 'undici'
+import { writeSettings } from '../../../scripts/demo/settings.ts'
+import { createTenant, type Tenant } from '../../../scripts/demo/tenant.ts'
+import { readCoordinator } from '../../../scripts/dev/coordinator-ready.ts'
+import { compileCache } from '../../../scripts/dev/paths.ts'
+import {
+  type Child,
+  type Home,
+  type Host,
+  jsonLine,
+  type Processes,
+  type Registry,
+  type RunFolder,
+  startRegistry,
+} from '../../street/index.ts'
+import type { SwarmStreet } from './homes.ts'
+import type { StreetLinks } from './links.ts'
+
+export interface SwarmNetwork {
+  readonly registry: Registry
+  readonly tenant: Tenant
+  readonly cache: Member
+  readonly nodes: readonly Member[]
+  stop(): Promise<void>
+}
+
+/** A process that may be killed and started again. */
+export interface Member {
+  readonly home: Home
+  /** The newest start. */
+  readonly child: Child
+  kill(): Promise<void>
+  /** Resolves when it is connected. */
+  start(): Promise<void>
+}
+
+export type NetworkComponents = Readonly<{
+  swarmStreet: SwarmStreet
+  links: StreetLinks
+  run: RunFolder
+  processes: Processes
+  /** Into the internet. */
+  agent: Agent
+  signal: AbortSignal
+}>
+
+const potluck = fileURLToPath(new URL('../../../scripts/potluck.ts', import.meta.url))
+const registryPort = 5000
+/** Eighteen processes that start at once on two cores take their time. */
+const startMs = 120_000
+const stopMs = 10_000
+
+/** Starts all of it; resolves when every process is connected. */
+export async function startNetwork(components: NetworkComponents): Promise<SwarmNetwork> {
+  const { swarmStreet, links, run, processes, agent, signal } = components
+  const { internet, seed, homes } = swarmStreet
+  const wait = { signal, deadlineMs: startMs }
+  const at = { namespace: internet.namespace.path, host: internet.ipv4 }
+  const registry = await startRegistry({ ...at, port: registryPort }, { processes, run, wait })
+  const settings = await writeSettings({
+    ...{ run, host: internet.ipv4, registry: registry.address, cacheHost: seed.ipv4 },
+    cacheSettings: { bandwidth: { upload: bytesPerS(links.seedUpBitsPerS) } },
+  })
+  const launch = (noun: string, name: string, config: string, host: Host): Child =>
+    processes.start({
+      name,
+      namespace: host.namespace.path,
+      command: [process.execPath, potluck, noun, 'run', '--config', config, '--json'],
+      env: { NODE_COMPILE_CACHE: compileCache },
+    })
+  const member = (noun: string, home: Home, config: string): Member => {
+    let starts = 0
+    const begin = (): Child => {
+      starts += 1
+      return launch(noun, starts === 1 ? home.label : `${home.label}-${starts}`, config, home)
+    }
+    let child = begin()
+    return {
+      home,
+      get child() {
+        return child
+      },
+      async kill() {
+        child.kill('SIGKILL')
+        await child.exited
+      },
+      async start() {
+        child = begin()
+        await connected(child, wait)
+      },
+    }
+  }
+  const coordinator = launch('coordinator', 'coordinator', settings.coordinator, internet)
+  const tenant = createTenant(await readCoordinator(await ready(coordinator, wait)), {
+    ...{ agent, signal },
+  })
+  const cache = member('cache', seed, settings.cache)
+  const nodes: Member[] = []
+  for (const [number, home] of homes.entries()) {
+    const upload = bytesPerS(links.homes[number]?.upBitsPerS ?? 0)
+    const own = { engine: { kind: 'simulated' }, bandwidth: { upload } }
+    nodes.push(member('node', home, await settings.node(home.label, home.ipv4, own)))
+  }
+  await Promise.all([cache, ...nodes].map(({ child }) => connected(child, wait)))
+  return {
+    ...{ registry, tenant, cache, nodes },
+    async stop() {
+      await Promise.all(nodes.map(({ child }) => child.stop({ graceMs: stopMs })))
+      await Promise.all([cache.child, coordinator].map((it) => it.stop({ graceMs: stopMs })))
+      await registry.stop()
+    },
+  }
+}
+
+function bytesPerS(bitsPerS: number): string {
+  return `${Math.round(bitsPerS / 8)}B`
+}
+
+type Wait = Readonly<{ signal: AbortSignal; deadlineMs: number }>
+
+/** The line that `--json` prints when a process is ready. */
+async function ready(child: Child, wait: Wait): Promise<Record<string, unknown>> {
+  return await child.waitFor((line) => {
+    const found = jsonLine(line)
+    return found && 'process' in found ? found : undefined
+  }, wait)
+}
+
+/** Its hello brought what it has to offer, and was welcomed. */
+async function connected(child: Child, wait: Wait): Promise<void> {
+  await ready(child, wait)
+  await child.waitFor(
+    ({ text }) => text.includes('"connected to the coordinator"') || undefined,
+    wait,
+  )
+}
