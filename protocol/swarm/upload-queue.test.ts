@@ -18,7 +18,10 @@ describe('swarm/upload-queue', () => {
     const queue = new UploadQueue<string>()
     queue.pushRun('a', { bundle, id: 1, first: 5, count: 2 })
     queue.pushRun('a', { bundle, id: 2, first: 9, count: 3 })
-    expect(serve(queue, 1)?.job).to.deep.equal({ kind: 'chunk', bundle, id: 1, number: 5 })
+    expect(serve(queue, 1)?.job).to.deep.equal({
+      ...{ kind: 'chunk', bundle, id: 1 },
+      ...{ number: 5, count: 1 },
+    })
     queue.cancel('a', { id: 2 })
     expect(serve(queue, 1)?.job).to.include({ id: 1, number: 6 })
     expect(serve(queue, 1)).to.equal(undefined)

@@ -1,8 +1,13 @@
 /**
- * Who is served next. Each requester has a bounded queue; among those that wait, the one that got
- * the fewest bytes goes first (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996), so that
- * a peer with many requests, or with big chunks, takes no more than its share. No I/O, no time.
+ * Who is served next, and with what. Each requester has a bounded queue. A rank says whose turn it
+ * is: first chunks that nobody else can serve, in the order of layers (while they are here only,
+ * no other uplink can help), then the homes in their turn, then the rarest chunk, then the one
+ * that got the fewest bytes (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). Every
+ * sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
+ * story about oneself takes more than that from others for good. Without a rank, all are equal: a
+ * peer with many requests, or with big chunks, takes no more than its share. No I/O, no time.
  */
+import assert from 'node:assert/strict'
 import type { BundleId } from '../ids.ts'
 import { TooManyRequestsError } from './errors.ts'
 
@@ -10,7 +15,17 @@ import { TooManyRequestsError } from './errors.ts'
 export const queuedChunksMax = 1024
 export const queuedJobsMax = 256
 
-export type ChunkJob = Readonly<{ kind: 'chunk'; bundle: BundleId; id: number; number: number }>
+/** Every so many choices the least served goes first. */
+export const fairEvery = 16
+
+/** Adjacent chunks of one request: `count` from `number` on. */
+export type ChunkJob = Readonly<{
+  kind: 'chunk'
+  bundle: BundleId
+  id: number
+  number: number
+  count: number
+}>
 export type DescriptorJob = Readonly<{ kind: 'descriptor'; bundle: BundleId; offset: number }>
 export type UploadJob = ChunkJob | DescriptorJob
 
@@ -18,13 +33,38 @@ type Waiting =
   | { kind: 'chunk'; bundle: BundleId; id: number; next: number; end: number }
   | DescriptorJob
 
+/** Whose turn it is, by what is known of the swarms. */
+export interface TurnRank<R> {
+  /** Smaller goes first; equal numbers are equal. */
+  turnOf(requester: R, bundle: BundleId): number
+  /** How many others are known to hold a chunk; 0: nobody else. */
+  holdersOf(bundle: BundleId, chunk: number): number
+}
+
+export type NextOptions<R> = Readonly<{
+  rank?: TurnRank<R> | undefined
+  /** Adjacent chunks of one request in a job. */
+  runMax?: number
+}>
+
 type Line = { waiting: Waiting[]; chunks: number; servedBytes: number }
+
+/** A requester's best job: `lone` is the chunk's number if nobody else has it, `turn` its place. */
+type Bid<R> = {
+  requester: R
+  line: Line
+  at: number
+  lone: number
+  turn: number
+  holders: number
+}
 
 /** `R` names a requester: the object that serves it. */
 export class UploadQueue<R> {
   readonly #lines = new Map<R, Line>()
   /** Bytes that the least served of the waiting had when it was last chosen. */
   #floorBytes = 0
+  #choices = 0
 
   /** @throws {TooManyRequestsError} the requester's queue is full. */
   pushRun(requester: R, run: { bundle: BundleId; id: number; first: number; count: number }): void {
@@ -58,18 +98,23 @@ export class UploadQueue<R> {
     this.#lines.delete(requester)
   }
 
-  /** Takes the next job of the least served requester that `mayServe`. */
-  next(mayServe: (requester: R) => boolean): { requester: R; job: UploadJob } | undefined {
-    let chosen: readonly [R, Line] | undefined
+  /** Takes the next job, of a requester that `mayServe`. */
+  next(
+    mayServe: (requester: R) => boolean,
+    { rank, runMax = 1 }: NextOptions<R> = {},
+  ): { requester: R; job: UploadJob } | undefined {
+    const byRank = this.#choices % fairEvery === fairEvery - 1 ? undefined : rank
+    let best: Bid<R> | undefined
     for (const [requester, line] of this.#lines) {
       if (line.waiting.length === 0 || !mayServe(requester)) continue
-      if (!chosen || line.servedBytes < chosen[1].servedBytes) chosen = [requester, line]
+      const bid = bidOf(requester, line, byRank)
+      if (!best || goesBefore(bid, best)) best = bid
     }
-    if (!chosen) return undefined
-    const [requester, line] = chosen
+    if (!best) return undefined
+    this.#choices += 1
+    const { requester, line, at } = best
     this.#floorBytes = Math.max(this.#floorBytes, line.servedBytes)
-    const job = take(line)
-    return job && { requester, job }
+    return { requester, job: take(line, at, runMax) }
   }
 
   /** Charges a requester for what it is sent. */
@@ -102,16 +147,41 @@ export class UploadQueue<R> {
   }
 }
 
-function take(line: Line): UploadJob | undefined {
-  const head = line.waiting[0]
-  if (!head) return undefined
-  if (head.kind === 'descriptor') {
-    line.waiting.shift()
-    return head
+/** What of a requester's queue goes first: what was asked first, unless a rank knows better. */
+function bidOf<R>(requester: R, line: Line, rank: TurnRank<R> | undefined): Bid<R> {
+  const none = Number.POSITIVE_INFINITY
+  const bid: Bid<R> = { requester, line, at: 0, lone: none, turn: none, holders: none }
+  if (!rank) return bid
+  for (const [at, job] of line.waiting.entries()) {
+    // A descriptor is small, and nothing can be asked before it is there.
+    if (job.kind === 'descriptor') return { ...bid, at, lone: -1 }
+    const holders = rank.holdersOf(job.bundle, job.next)
+    const lone = holders === 0 ? job.next : none
+    const turn = rank.turnOf(requester, job.bundle)
+    const better = { requester, line, at, lone, turn, holders }
+    if (at === 0 || goesBefore(better, bid)) Object.assign(bid, better)
   }
-  const { bundle, id, next: number } = head
-  head.next += 1
-  line.chunks -= 1
-  if (head.next === head.end) line.waiting.shift()
-  return { kind: 'chunk', bundle, id, number }
+  return bid
+}
+
+function goesBefore<R>(a: Bid<R>, b: Bid<R>): boolean {
+  if (a.lone !== b.lone) return a.lone < b.lone
+  if (a.turn !== b.turn) return a.turn < b.turn
+  if (a.holders !== b.holders) return a.holders < b.holders
+  return a.line.servedBytes < b.line.servedBytes
+}
+
+function take(line: Line, at: number, runMax: number): UploadJob {
+  const job = line.waiting[at]
+  assert(job, 'a bid is for what waits')
+  if (job.kind === 'descriptor') {
+    line.waiting.splice(at, 1)
+    return job
+  }
+  const { bundle, id, next: number, end } = job
+  const count = Math.min(runMax, end - number)
+  job.next += count
+  line.chunks -= count
+  if (job.next === end) line.waiting.splice(at, 1)
+  return { kind: 'chunk', bundle, id, number, count }
 }

@@ -1,19 +1,18 @@
 /**
- * Sends what requesters wait for, two chunks at a time over all of them: more at once would spread
- * partial chunks over the street, one would idle while a slow receiver takes it (swarm.md 2.3).
+ * Sends what requesters wait for, as slots and the chef's limit allow. The queue says whose turn
+ * it is, the slots how many at once; this part does it.
  *
- * A requester that does not read would hold its slot for ever. After two seconds it loses the slot
- * (what it was sent stays with it: at most two chunks of memory), after half a minute its stream.
+ * A requester that does not read holds its slot for two seconds at most (what it was sent stays
+ * with it: two chunks of memory), after half a minute it loses its stream.
  */
 import type { Clock } from '../clock.ts'
 import { ReaderStalledError } from './errors.ts'
+import { UploadSlots } from './schedule/index.ts'
 import type { TokenBucket } from './token-bucket.ts'
-import { type UploadJob, UploadQueue } from './upload-queue.ts'
+import { type TurnRank, type UploadJob, UploadQueue } from './upload-queue.ts'
 
-const slotsDefault = 2
-/** The next chunk is read from disk while one is on its way. */
-const sendsPerRequesterMax = 2
-const slotHeldMs = 2_000
+/** What is waited for longer is seen by the tick, without a timer of its own. */
+const tickMs = 250
 const stalledMs = 30_000
 
 /** One inbound stream. */
@@ -25,25 +24,30 @@ export interface Requester {
   abort(error: Error): void
 }
 
-type Send = { readonly requester: Requester; readonly startMs: number; holdsSlot: boolean }
+export type UploaderInit = Readonly<{
+  slots?: number
+  /** Who goes first; without it all are equal. */
+  rank?: TurnRank<Requester>
+  /** The uplink's rate, measured or limited; undefined: not known. */
+  uploadBytesPerS?: () => number | undefined
+}>
 
 /** Sends what was asked for, a few chunks at a time, fairly. */
 export class Uploader {
   readonly queue = new UploadQueue<Requester>()
-  readonly #slots: number
+  readonly #slots: UploadSlots<Requester>
+  readonly #rank: TurnRank<Requester> | undefined
   readonly #bucket: TokenBucket
   readonly #clock: Clock
   readonly #signal: AbortSignal
-  readonly #sends = new Set<Send>()
-  readonly #sendCounts = new Map<Requester, number>()
-  #used = 0
-  #waking = false
+  #wakeAtMs = Number.POSITIVE_INFINITY
 
   constructor(
-    { slots = slotsDefault }: { readonly slots?: number },
+    { slots, rank, uploadBytesPerS = () => undefined }: UploaderInit,
     components: Readonly<{ bucket: TokenBucket; clock: Clock; signal: AbortSignal }>,
   ) {
-    this.#slots = slots
+    this.#slots = new UploadSlots({ ...(slots === undefined ? {} : { slots }), uploadBytesPerS })
+    this.#rank = rank
     this.#bucket = components.bucket
     this.#clock = components.clock
     this.#signal = components.signal
@@ -51,29 +55,30 @@ export class Uploader {
 
   /** Starts as many sends as slots and the limit allow. Call after anything was queued. */
   pump(): void {
-    while (this.#used < this.#slots && !this.#signal.aborted) {
+    while (!this.#signal.aborted) {
       const nowMs = this.#clock.nowMs()
-      const waitMs = this.#bucket.waitMs(1, nowMs)
-      if (waitMs > 0) {
-        this.#wake(waitMs)
+      const limitMs = this.#bucket.waitMs(1, nowMs)
+      if (limitMs > 0) return this.#wake(nowMs, limitMs)
+      if (!this.#slots.free(nowMs)) {
+        const slotMs = this.#slots.waitMs(nowMs) ?? tickMs
+        if (slotMs < tickMs) this.#wake(nowMs, Math.max(1, slotMs))
         return
       }
-      const next = this.queue.next((requester) => this.#mayServe(requester))
+      const next = this.queue.next((requester) => this.#slots.mayServe(requester), {
+        rank: this.#rank,
+      })
       if (!next) return
       const bytes = next.requester.sizeOf(next.job)
       this.queue.charge(next.requester, bytes)
       this.#bucket.take(bytes, nowMs)
-      void this.#run(next.requester, next.job, nowMs)
+      void this.#run(next.requester, next.job, bytes)
     }
   }
 
-  /** Takes slots from those who do not read; ends the worst. Call a few times a second. */
+  /** Ends those who do not read. Call every quarter of a second. */
   tick(): void {
-    const nowMs = this.#clock.nowMs()
-    for (const send of this.#sends) {
-      const tookMs = nowMs - send.startMs
-      if (tookMs > slotHeldMs) this.#freeSlot(send)
-      if (tookMs > stalledMs) send.requester.abort(new ReaderStalledError(stalledMs))
+    for (const { requester } of this.#slots.olderThan(stalledMs, this.#clock.nowMs())) {
+      requester.abort(new ReaderStalledError(stalledMs))
     }
     this.pump()
   }
@@ -82,41 +87,26 @@ export class Uploader {
     this.queue.remove(requester)
   }
 
-  async #run(requester: Requester, job: UploadJob, startMs: number): Promise<void> {
-    const send: Send = { requester, startMs, holdsSlot: true }
-    this.#used += 1
-    this.#sends.add(send)
-    this.#sendCounts.set(requester, (this.#sendCounts.get(requester) ?? 0) + 1)
+  async #run(requester: Requester, job: UploadJob, bytes: number): Promise<void> {
+    const send = this.#slots.start(requester, bytes, this.#clock.nowMs())
     try {
       await requester.send(job)
     } finally {
-      this.#sends.delete(send)
-      const left = (this.#sendCounts.get(requester) ?? 1) - 1
-      if (left === 0) this.#sendCounts.delete(requester)
-      else this.#sendCounts.set(requester, left)
-      this.#freeSlot(send)
+      this.#slots.end(send)
       this.pump()
     }
   }
 
-  #mayServe(requester: Requester): boolean {
-    return (this.#sendCounts.get(requester) ?? 0) < sendsPerRequesterMax
-  }
-
-  #freeSlot(send: Send): void {
-    if (!send.holdsSlot) return
-    send.holdsSlot = false
-    this.#used -= 1
-  }
-
-  #wake(afterMs: number): void {
-    if (this.#waking) return
-    this.#waking = true
+  /** Pumps again then, unless that will be done before anyway. */
+  #wake(nowMs: number, afterMs: number): void {
+    const atMs = nowMs + afterMs
+    if (this.#wakeAtMs <= atMs) return
+    this.#wakeAtMs = atMs
     this.#clock
       .sleep(afterMs, { signal: this.#signal })
       .catch(() => undefined)
       .finally(() => {
-        this.#waking = false
+        if (this.#wakeAtMs === atMs) this.#wakeAtMs = Number.POSITIVE_INFINITY
         this.pump()
       })
   }
