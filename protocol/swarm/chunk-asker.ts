@@ -68,17 +68,17 @@ export class ChunkAsker {
   }
 
   /** Ends a request at its sender and frees what is left of it. */
-  cancel(sender: Sender, id: number): void {
+  cancel(sender: Sender, id: number, nowMs: number): void {
     sender.session?.cancel(id)
-    this.free(sender, id)
+    this.free(sender, id, nowMs)
   }
 
   /** Frees what is left of a request that ended. Returns those chunks. */
-  free(sender: Sender, id: number): number[] {
+  free(sender: Sender, id: number, nowMs: number): number[] {
     const freed: number[] = []
     for (const [chunk, asked] of sender.asked) if (asked.id === id) freed.push(chunk)
     for (const chunk of freed) {
-      sender.settle(chunk)
+      this.#with.bucket.giveBack(sender.settle(chunk)?.bytes ?? 0, nowMs)
       this.#with.picker.release(chunk, sender.peer)
     }
     return freed
@@ -115,7 +115,7 @@ export class ChunkAsker {
     const rate = sender.credit.bytesPerS(nowMs) || asked.bytes
     const ownMs = (asked.bytes * 1000) / rate + sender.credit.roundTripMs()
     if (worst.waitMs <= Math.max(takeOverMinMs, 2 * ownMs)) return
-    this.cancel(owner, asked.id)
+    this.cancel(owner, asked.id, nowMs)
     if (!picker.reserve(worst.chunk, sender.peer)) return
     this.#request(sender, { start: worst.chunk, count: 1 }, nowMs)
   }

@@ -7,9 +7,10 @@ import { Bitfield } from '../bundle/index.ts'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import { describeError } from '../errors.ts'
-import type { PeerId } from '../ids.ts'
+import type { BundleId, PeerId } from '../ids.ts'
 import { ChunkAsker } from './chunk-asker.ts'
 import { ChunkKeeper } from './chunk-keeper.ts'
+import { HaveTeller, seedHaveDelayMs } from './have-teller.ts'
 import type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 import { Picker } from './picker.ts'
 import type { Sender } from './sender.ts'
@@ -22,6 +23,10 @@ export type ChunkExchangeComponents = Readonly<{
   stored: StoredBundle
   senders: Senders
   bucket: TokenBucket
+  /** What telling of new chunks may cost, over all downloads. */
+  haveAllowance: TokenBucket
+  /** Whether a peer asks us for this bundle, and so hears what is new in any case. */
+  hearsUs: (peer: PeerId, bundle: BundleId) => boolean
   stats: SwarmStats
   clock: Clock
   /** Uniform in [0, 1). */
@@ -100,6 +105,7 @@ export class ChunkExchange {
       return
     }
     sender.held = undefined
+    this.#tellFrom(sender)
     for (const runs of sender.earlyHaves.splice(0)) this.onHave(sender, runs)
   }
 
@@ -120,6 +126,9 @@ export class ChunkExchange {
     if (live && asked?.id === id) {
       sender.settle(chunk)
       if (asked.first) sender.credit.answered(nowMs - asked.atMs)
+    } else {
+      // It was given back when it was cancelled, and came all the same.
+      this.#with.bucket.take(body.length, nowMs)
     }
     sender.worked(nowMs)
     sender.credit.arrived(body.length, nowMs)
@@ -129,7 +138,7 @@ export class ChunkExchange {
 
   /** A request ended unanswered. Returns the chunks that are free again. */
   free(sender: Sender, id: number): number[] {
-    return this.#asker.free(sender, id)
+    return this.#asker.free(sender, id, this.#with.clock.nowMs())
   }
 
   /** A sender turned out not to have these. */
@@ -140,8 +149,21 @@ export class ChunkExchange {
   }
 
   /** Forgets a sender; what was asked of it is free. */
-  remove({ peer }: Sender): void {
+  remove({ peer, outstandingBytes }: Sender): void {
+    this.#with.bucket.giveBack(outstandingBytes, this.#with.clock.nowMs())
     this.#picker.removePeer(peer)
+  }
+
+  /** Takes back what would come for longer than a second under a lowered limit. */
+  slowDown(bytesPerS: number | undefined): void {
+    let outstandingBytes = 0
+    for (const sender of this.#with.senders.joined()) outstandingBytes += sender.outstandingBytes
+    if (bytesPerS === undefined || outstandingBytes <= bytesPerS) return
+    const nowMs = this.#with.clock.nowMs()
+    for (const sender of this.#with.senders.joined()) {
+      const requests = new Set([...sender.asked.values()].map(({ id }) => id))
+      for (const id of requests) this.#asker.cancel(sender, id, nowMs)
+    }
   }
 
   /** Asks as much of each as its credit allows. Returns for how long the limit says to wait. */
@@ -161,12 +183,32 @@ export class ChunkExchange {
 
   #gained(chunk: number): void {
     const asked = this.#picker.gained(chunk)
-    this.#keeper.gained(chunk)
+    const from = this.#keeper.gained(chunk)
+    // Who sent it knows.
+    for (const sender of this.#with.senders.joined()) if (sender !== from) sender.teller?.add(chunk)
     const owner = asked === undefined ? undefined : this.#with.senders.get(asked as PeerId)
     const request = owner?.asked.get(chunk)
     // It came from elsewhere (another bundle, a late sender): what is left is asked anew.
-    if (owner && request) this.#asker.cancel(owner, request.id)
+    if (owner && request) this.#asker.cancel(owner, request.id, this.#with.clock.nowMs())
     this.#with.onChange()
+  }
+
+  /** Tells a sender what we have, and will have: those that ask us hear it in any case. */
+  #tellFrom(sender: Sender): void {
+    if (sender.teller) return
+    const { clock, haveAllowance, hearsUs, senders } = this.#with
+    const { id, held } = this.stored
+    const teller = new HaveTeller({
+      ...{ clock, delayMs: seedHaveDelayMs, allowance: haveAllowance },
+      wants: () => !hearsUs(sender.peer, id),
+      write: async (runs) => await sender.session?.have(id, runs),
+      onFault: () => senders.rest(sender),
+    })
+    sender.teller = teller
+    if (sender.introduced) return
+    for (const { start, count } of held.runs()) {
+      for (let chunk = start; chunk < start + count; chunk++) teller.add(chunk)
+    }
   }
 
   #lost(chunk: number): void {

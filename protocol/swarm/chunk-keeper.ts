@@ -68,12 +68,13 @@ export class ChunkKeeper {
     }
   }
 
-  /** The store holds a chunk, whoever it came from. */
-  gained(chunk: number): void {
+  /** The store holds a chunk now. Returns who sent it, if anybody did. */
+  gained(chunk: number): Sender | undefined {
     const bytes = this.bytesOf(chunk)
     const from = this.#arriving.get(chunk)
     this.heldBytes += bytes
     if (from) from.receivedBytes += bytes
+    return from
   }
 
   /** The store lost a chunk. */

@@ -11,20 +11,19 @@ import type { Logger } from '../log/index.ts'
 import type { PeerAddress } from '../mesh/index.ts'
 import { ChunkExchange } from './chunk-exchange.ts'
 import { DescriptorFetch } from './descriptor-fetch.ts'
-import { DownloadStoppedError, RefusedError } from './errors.ts'
+import { breachCodes, DownloadStoppedError, RefusedError } from './errors.ts'
 import type { Misbehaviour, MisbehaviourKind, PeerBook } from './peer-book.ts'
-import type { RequesterListener } from './requester.ts'
+import { plausiblePeers } from './peer-exchange.ts'
+import type { JoinedAnswer, RequesterListener } from './requester.ts'
 import type { Sender } from './sender.ts'
 import { Senders, type TicketSource } from './senders.ts'
 import type { SessionPool } from './session-pool.ts'
 import type { SwarmStats } from './stats.ts'
 import type { TokenBucket } from './token-bucket.ts'
-import type { RefusalCode } from './wire.ts'
+import { joinHeldBytesMax, type LinkRates, linkRatesOf, type RefusalCode } from './wire.ts'
 
 const tickMs = 250
 const earlyHavesMax = 256
-
-const breachCodes = new Set(['MALFORMED_MESSAGE', 'MESSAGE_TOO_LARGE', 'PROTOCOL_BREACH'])
 
 export type DownloadComponents = Readonly<{
   store: BundleStore
@@ -32,6 +31,12 @@ export type DownloadComponents = Readonly<{
   book: PeerBook
   stats: SwarmStats
   bucket: TokenBucket
+  /** What telling of new chunks may cost, over all downloads. */
+  haveAllowance: TokenBucket
+  /** Whether a peer asks us for this bundle, and so hears what is new in any case. */
+  hearsUs: (peer: PeerId, bundle: BundleId) => boolean
+  /** What we say of our own link. */
+  linkRates: () => LinkRates
   clock: Clock
   random: () => number
   logger: Logger
@@ -71,7 +76,7 @@ export class BundleDownload implements RequesterListener {
     this.#senders = new Senders({
       ...{ bundle, self, pool, book, clock, random, logger },
       ended: this.#ended.signal,
-      join: (session) => session.join(bundle, this.ticket(), this),
+      join: (sender) => this.#introduce(sender),
       onRest: (sender) => this.#chunks?.remove(sender),
     })
     this.#fetch = new DescriptorFetch({
@@ -128,6 +133,12 @@ export class BundleDownload implements RequesterListener {
     return this.#senders.joined().length
   }
 
+  /** A new limit counts for what is under way too. */
+  slowDown(bytesPerS: number | undefined): void {
+    this.#chunks?.slowDown(bytesPerS)
+    this.#pumpSoon()
+  }
+
   /** Asks for `chunk` before others: somebody waits to read it. */
   prefer(chunk: number): void {
     this.#chunks?.prefer(chunk)
@@ -157,13 +168,14 @@ export class BundleDownload implements RequesterListener {
 
   // What holders say.
 
-  onJoined(peer: PeerId, descriptorBytes: number, held: Uint8Array): void {
+  onJoined(peer: PeerId, joined: JoinedAnswer): void {
     const sender = this.#senders.get(peer)
     if (!sender) return
     sender.phase = 'joined'
     sender.worked(this.#with.clock.nowMs())
-    sender.held = held
-    sender.descriptorBytes = descriptorBytes
+    sender.held = joined.held
+    sender.descriptorBytes = joined.descriptorBytes
+    sender.link = linkRatesOf(joined)
     this.#chunks?.learn(sender)
     this.#pumpSoon()
   }
@@ -182,6 +194,13 @@ export class BundleDownload implements RequesterListener {
     if (this.#chunks) this.#chunks.onHave(sender, runs)
     else if (sender.earlyHaves.length < earlyHavesMax) sender.earlyHaves.push(runs)
     this.#pumpSoon()
+  }
+
+  onPeers(peer: PeerId, others: readonly PeerAddress[]): void {
+    const sender = this.#senders.get(peer)
+    if (!sender) return
+    if (sender.exchange.admit(this.#with.clock.nowMs())) this.addHints(plausiblePeers(others))
+    else this.#blame(peer, 'flood', { detail: 'names of other peers' })
   }
 
   onChunk(peer: PeerId, id: number, chunk: number, body: Uint8Array, live: boolean): void {
@@ -215,6 +234,15 @@ export class BundleDownload implements RequesterListener {
     this.#pumpSoon()
   }
 
+  /** Shows the ticket, and says what we have. */
+  #introduce(sender: Sender): void {
+    const held = this.#chunks?.stored.held.toBytes()
+    sender.introduced = held !== undefined && held.length <= joinHeldBytesMax
+    const about = sender.introduced && held ? { held } : {}
+    const rates = this.#with.linkRates()
+    sender.session?.join(this.bundle, { ticket: this.ticket(), ...about, ...rates }, this)
+  }
+
   /** Whether a refusal needs no more than a newer ticket. */
   #rejoins(sender: Sender, code: RefusalCode, id?: number): boolean {
     if (code !== 'EXPIRED' || !sender.session) return false
@@ -236,11 +264,12 @@ export class BundleDownload implements RequesterListener {
   }
 
   #describe(stored: StoredBundle): void {
-    const { bucket, stats, clock, random } = this.#with
+    const { bucket, stats, clock, random, haveAllowance, hearsUs } = this.#with
     const chunks = new ChunkExchange({
       ...{ stored, bucket, stats, clock, random },
       senders: this.#senders,
       blame: (peer, kind, facts) => this.#blame(peer, kind, facts),
+      ...{ haveAllowance, hearsUs },
       onChange: () => this.#changed(stored),
       onFault: (error) => this.stop(error),
     })

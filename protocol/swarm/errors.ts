@@ -26,10 +26,17 @@ export class ReaderStalledError extends PotluckError {
 
 /** A peer broke the protocol: what it sent was not asked for, or cannot be meant. */
 export class ProtocolBreachError extends PotluckError {
-  constructor(reason: string) {
-    super('PROTOCOL_BREACH', `a peer broke the chunk protocol: ${reason}`)
+  constructor(reason: string, init: PotluckErrorInit = {}) {
+    super('PROTOCOL_BREACH', `a peer broke the chunk protocol: ${reason}`, init)
   }
 }
+
+/** What no peer sends that keeps to the protocol. */
+export const breachCodes: ReadonlySet<string> = new Set([
+  'MALFORMED_MESSAGE',
+  'MESSAGE_TOO_LARGE',
+  'PROTOCOL_BREACH',
+])
 
 /** A descriptor does not hash to the bundle's name: its sender is to blame. */
 export class WrongDescriptorError extends PotluckError {

@@ -44,7 +44,7 @@ describe('swarm/holder', function () {
   const goodTicket = () => toyTicket(me(), bundle.id)
   const join = async () => {
     const channel = asking(await openRaw(mesh, seed.address))
-    await channel.write({ t: 'join', bundle: bundle.id, ticket: goodTicket() }, soon())
+    await channel.write({ t: 'join', number: 1, bundle: bundle.id, ticket: goodTicket() }, soon())
     expect((await channel.read(soon())).message).to.include({ t: 'joined', bundle: bundle.id })
     return channel
   }
@@ -63,7 +63,7 @@ describe('swarm/holder', function () {
     street.setTime(10)
     const channel = asking(await openRaw(mesh, seed.address))
     for (const { ticket, code } of cases) {
-      await channel.write({ t: 'join', bundle: bundle.id, ticket }, soon())
+      await channel.write({ t: 'join', number: 1, bundle: bundle.id, ticket }, soon())
       expect((await channel.read(soon())).message).to.deep.equal({
         t: 'refused',
         bundle: bundle.id,
@@ -82,7 +82,7 @@ describe('swarm/holder', function () {
   it('says the same of a bundle it lacks and one nobody has, and only to ticket holders', async () => {
     const channel = asking(await openRaw(mesh, seed.address))
     const missing = 'c'.repeat(64) as BundleId
-    const ask = { t: 'join', bundle: missing } as const
+    const ask = { t: 'join', number: 1, bundle: missing } as const
     await channel.write({ ...ask, ticket: goodTicket() }, soon())
     expect((await channel.read(soon())).message).to.include({ code: 'WRONG_BUNDLE' })
     await channel.write({ ...ask, ticket: toyTicket(me(), missing) }, soon())
@@ -92,7 +92,7 @@ describe('swarm/holder', function () {
   it('enforces the expiry of a ticket that was good when it was shown', async () => {
     const channel = asking(await openRaw(mesh, seed.address))
     const ticket = toyTicket(me(), bundle.id, 1000)
-    await channel.write({ t: 'join', bundle: bundle.id, ticket }, soon())
+    await channel.write({ t: 'join', number: 1, bundle: bundle.id, ticket }, soon())
     await channel.read(soon())
     const request = { t: 'request', bundle: bundle.id, first: 3, count: 1 } as const
     await channel.write({ ...request, id: 1 }, soon())
@@ -139,7 +139,10 @@ describe('swarm/holder', function () {
     const part = randomBundle(2 * MiB)
     await seed.fill(part, (chunk) => chunk < 4)
     const channel = asking(await openRaw(mesh, seed.address))
-    await channel.write({ t: 'join', bundle: part.id, ticket: toyTicket(me(), part.id) }, soon())
+    await channel.write(
+      { t: 'join', number: 1, bundle: part.id, ticket: toyTicket(me(), part.id) },
+      soon(),
+    )
     const { message } = await channel.read(soon())
     expect(message.t === 'joined' && message.held[0]).to.equal(0xf0)
     await seed.fill(part, (chunk) => chunk >= 10 && chunk < 20)
@@ -225,7 +228,7 @@ describe('swarm/holder', function () {
   })
 
   const floods: readonly (readonly [string, (id: number) => Ask])[] = [
-    ['joins', () => ({ t: 'join', bundle: bundle.id, ticket: goodTicket() })],
+    ['joins', () => ({ t: 'join', number: 1, bundle: bundle.id, ticket: goodTicket() })],
     [
       'asks for what is not there',
       (id) => ({ t: 'request', bundle: bundle.id, id, first: 100_000, count: 1 }),
@@ -264,7 +267,10 @@ describe('swarm/holder', function () {
     await seed.fill(big)
     const stream = await openRaw(mesh, seed.address)
     const deaf = asking(stream)
-    await deaf.write({ t: 'join', bundle: big.id, ticket: toyTicket(me(), big.id) }, soon())
+    await deaf.write(
+      { t: 'join', number: 1, bundle: big.id, ticket: toyTicket(me(), big.id) },
+      soon(),
+    )
     await deaf.read(soon())
     stream.pause()
     const served = seed.swarm.stats().uploadedBytes

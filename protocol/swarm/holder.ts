@@ -9,10 +9,12 @@ import type { Clock } from '../clock.ts'
 import { errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { type Channel, openChannel } from '../wire/index.ts'
+import { type Channel, openChannel, type Pace } from '../wire/index.ts'
 import { TooManyRequestsError } from './errors.ts'
+import { type Audience, Guest } from './guest.ts'
+import { HaveTeller, homeHaveDelayMs } from './have-teller.ts'
 import { TicketDesk, type VerifyTicket } from './ticket-desk.ts'
-import { createTokenBucket } from './token-bucket.ts'
+import { createTokenBucket, type TokenBucket } from './token-bucket.ts'
 import type { UploadJob } from './upload-queue.ts'
 import type { Requester, Uploader } from './uploader.ts'
 import {
@@ -23,12 +25,10 @@ import {
   askCodec,
   askFrameBytes,
   descriptorPieceBytes,
-  encodeRuns,
+  type LinkRates,
   type RefusalCode,
 } from './wire.ts'
 
-/** Batches a burst of new chunks into one message; 20 to 50 ms (swarm.md 2.4). */
-const haveDelayMs = 30
 /** Small answers that the peer has not taken; an honest one has a handful. */
 const unreadAnswersMax = 64
 /** Refusals for want of a ticket before the stream is ended. */
@@ -40,6 +40,8 @@ const refusalsMax = 64
  */
 export const costlyAnswersBurst = 512
 export const costlyAnswersPerS = 32
+/** A `have` costs a walk over its runs and no answer: four a second a bundle are usual. */
+const haveCost = 1 / 16
 
 export type HolderComponents = Readonly<{
   bundleOf: (bundle: BundleId) => StoredBundle | undefined
@@ -48,15 +50,20 @@ export type HolderComponents = Readonly<{
   /** What the peer is known to have itself, and need not be told. */
   peerHolds: (peer: PeerId, bundle: BundleId, chunk: number) => boolean
   onJoin: (peer: PeerId, bundle: BundleId) => void
+  audience: Audience
+  /** What we say of our own link. */
+  linkRates: () => LinkRates
+  /** What telling of new chunks may cost, over all sessions. */
+  haveAllowance: TokenBucket
   onSent: (peer: PeerId, bytes: number) => void
   verifyTicket: VerifyTicket
   timeMs: () => number | undefined
   uploader: Uploader
+  /** How what is sent now is spread over time; see `createSpread`. */
+  pace?: () => Pace | undefined
   clock: Clock
   logger: Logger
 }>
-
-type Joined = { bundle: StoredBundle | undefined; news: Set<number>; unsubscribe: () => void }
 
 /** The holder's end of one requester's stream. */
 export class HolderSession implements Requester {
@@ -64,12 +71,11 @@ export class HolderSession implements Requester {
   readonly #with: HolderComponents
   readonly #channel: Channel<Ask, Answer>
   readonly #desk: TicketDesk
-  readonly #joined = new Map<BundleId, Joined>()
+  readonly #guests = new Map<BundleId, Guest>()
   readonly #ended = new AbortController()
   readonly #pace = createTokenBucket(costlyAnswersBurst)
   #unread = 0
   #refusals = 0
-  #telling = false
 
   constructor(stream: Stream, peer: PeerId, components: HolderComponents) {
     this.peer = peer
@@ -108,11 +114,12 @@ export class HolderSession implements Requester {
 
   /** A bundle's descriptor has come: those who wait for it are told. */
   bundleReady(bundle: BundleId): void {
-    const joined = this.#joined.get(bundle)
+    const guest = this.#guests.get(bundle)
+    const stored = this.#with.bundleOf(bundle)
     // Another object: the store had dropped the bundle and has it again.
-    if (!joined || joined.bundle === this.#with.bundleOf(bundle)) return
+    if (!guest || !stored || guest.stored === stored) return
     try {
-      this.#greet(bundle, joined)
+      guest.greet(stored)
     } catch (error) {
       this.#end(error as Error)
     }
@@ -142,13 +149,15 @@ export class HolderSession implements Requester {
     const body = bundle.descriptorBytes.subarray(offset, offset + descriptorPieceBytes)
     await this.#channel.write(
       { t: 'descriptor', bundle: bundle.id, offset },
-      { body, signal: this.#ended.signal },
+      { body, signal: this.#ended.signal, pace: this.#with.pace?.() },
     )
     this.#with.onSent(this.peer, body.length)
   }
 
   async #sendChunk(bundle: StoredBundle, job: UploadJob & { kind: 'chunk' }): Promise<void> {
     const { signal } = this.#ended
+    const guest = this.#guests.get(bundle.id)
+    if (guest) this.#with.audience.sending(guest, job.number)
     let body: Uint8Array
     try {
       body = await bundle.read(job.number, { signal })
@@ -158,7 +167,11 @@ export class HolderSession implements Requester {
       this.#with.logger.debug({ error, chunk: job.number }, 'a requested chunk cannot be read')
       return this.#refuse(gone ? 'UNKNOWN_BUNDLE' : 'NOT_HELD', job)
     }
-    await this.#channel.write({ t: 'chunk', id: job.id, number: job.number }, { body, signal })
+    const pace = this.#with.pace?.()
+    await this.#channel.write(
+      { t: 'chunk', id: job.id, number: job.number },
+      { body, signal, pace },
+    )
     this.#with.onSent(this.peer, body.length)
   }
 
@@ -169,6 +182,9 @@ export class HolderSession implements Requester {
         return
       case 'leave':
         this.#leave(ask.bundle)
+        return
+      case 'have':
+        this.#has(ask)
         return
       case 'cancel':
         this.#with.uploader.queue.cancel(this, ask)
@@ -182,50 +198,51 @@ export class HolderSession implements Requester {
     }
   }
 
-  #join({ bundle, ticket }: Ask & { t: 'join' }): void {
+  #join(ask: Ask & { t: 'join' }): void {
+    const { bundle, ticket } = ask
     this.#pace.take(1, this.#with.clock.nowMs())
     const refusal = this.#desk.present(bundle, ticket)
     if (refusal) {
       this.#refuse(refusal, { bundle })
       return
     }
-    const here = this.#with.bundleOf(bundle) !== undefined
-    if (!here && !this.#with.expects(bundle)) {
+    const stored = this.#with.bundleOf(bundle)
+    if (!stored && !this.#with.expects(bundle)) {
       this.#leave(bundle)
       this.#refuse('UNKNOWN_BUNDLE', { bundle })
       return
     }
-    const joined = this.#joined.get(bundle) ?? {
-      bundle: undefined,
-      news: new Set(),
-      unsubscribe: () => undefined,
-    }
-    this.#joined.set(bundle, joined)
-    if (here) this.#greet(bundle, joined)
+    const guest = this.#guests.get(bundle) ?? this.#guest(bundle)
+    this.#guests.set(bundle, guest)
+    guest.join(ask)
+    if (stored) guest.greet(stored)
     this.#with.onJoin(this.peer, bundle)
   }
 
-  #greet(id: BundleId, joined: Joined): void {
-    const bundle = this.#with.bundleOf(id)
-    if (!bundle) return
-    joined.unsubscribe()
-    joined.bundle = bundle
-    joined.news.clear()
-    joined.unsubscribe = bundle.onHeld((chunk) => {
-      joined.news.add(chunk)
-      this.#tellSoon()
+  #guest(bundle: BundleId): Guest {
+    const { clock, audience, linkRates, haveAllowance, peerHolds } = this.#with
+    const { signal } = this.#ended
+    const guest: Guest = new Guest(this.peer, bundle, {
+      ...{ audience, linkRates },
+      answer: (answer) => this.#answer(answer),
+      teller: new HaveTeller({
+        ...{ clock, delayMs: homeHaveDelayMs, allowance: haveAllowance },
+        wants: (chunk) => !peerHolds(this.peer, bundle, chunk),
+        write: (runs) => this.#channel.write({ t: 'have', number: guest.number, runs }, { signal }),
+        onFault: (error) => this.#end(error),
+      }),
     })
-    this.#answer({
-      t: 'joined',
-      bundle: id,
-      descriptorBytes: bundle.descriptorBytes.length,
-      held: bundle.held.toBytes(),
-    })
+    return guest
+  }
+
+  #has({ number, runs }: Ask & { t: 'have' }): void {
+    this.#pace.take(haveCost, this.#with.clock.nowMs())
+    for (const guest of this.#guests.values()) if (guest.number === number) guest.gained(runs)
   }
 
   #leave(bundle: BundleId): void {
-    this.#joined.get(bundle)?.unsubscribe()
-    this.#joined.delete(bundle)
+    this.#guests.get(bundle)?.leave()
+    this.#guests.delete(bundle)
     this.#desk.leave(bundle)
     this.#with.uploader.queue.cancel(this, { bundle })
   }
@@ -238,6 +255,8 @@ export class HolderSession implements Requester {
       this.#refuse('NOT_HELD', { ...ask, number: chunk })
       return
     }
+    const guest = this.#guests.get(ask.bundle)
+    if (guest) this.#with.audience.requested(guest, { start: ask.first, count: ask.count })
     this.#with.uploader.queue.pushRun(this, ask)
     this.#with.uploader.pump()
   }
@@ -290,38 +309,11 @@ export class HolderSession implements Requester {
       })
   }
 
-  /** One batch at a time: while it is not taken, the next one grows (at most a bit a chunk). */
-  #tellSoon(): void {
-    if (this.#telling) return
-    this.#telling = true
-    const { signal } = this.#ended
-    this.#with.clock
-      .sleep(haveDelayMs, { signal })
-      .then(() => this.#tell())
-      .catch((error: Error) => this.#end(error))
-      .finally(() => {
-        this.#telling = false
-        const more = [...this.#joined.values()].some(({ news }) => news.size > 0)
-        if (more && !signal.aborted) this.#tellSoon()
-      })
-  }
-
-  async #tell(): Promise<void> {
-    const { signal } = this.#ended
-    for (const [id, joined] of this.#joined) {
-      const news = [...joined.news].filter((chunk) => !this.#with.peerHolds(this.peer, id, chunk))
-      joined.news.clear()
-      for (const runs of encodeRuns(news)) {
-        await this.#channel.write({ t: 'have', bundle: id, runs }, { signal })
-      }
-    }
-  }
-
   #end(error: Error): void {
     if (this.#ended.signal.aborted) return
     this.#ended.abort(error)
-    for (const { unsubscribe } of this.#joined.values()) unsubscribe()
-    this.#joined.clear()
+    for (const guest of this.#guests.values()) guest.leave()
+    this.#guests.clear()
     this.#with.uploader.remove(this)
     this.#channel.abort(error)
   }

@@ -9,6 +9,7 @@ export {
   TooManyRequestsError,
   WrongDescriptorError,
 } from './errors.ts'
+export type { SwarmLimits } from './line.ts'
 export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 export type { TicketSource } from './senders.ts'
 export {
@@ -18,9 +19,9 @@ export {
   type Swarm,
   type SwarmComponents,
   type SwarmInit,
-  type SwarmLimits,
   type SwarmReport,
   transferClock,
 } from './swarm.ts'
 export type { VerifyTicket } from './ticket-desk.ts'
-export { chunksProtocol, type RefusalCode } from './wire.ts'
+export { wireBytes } from './wire-bytes.ts'
+export { chunksProtocol, type LinkRates, type RefusalCode } from './wire.ts'

@@ -135,7 +135,7 @@ describe('swarm, with a holder that', function () {
 
   it('claims chunks that do not exist', async () => {
     const download = await holder(async (wire) => {
-      await wire.write({ t: 'have', bundle: bundle.id, runs: [bundle.chunks.length, 1] }, soon())
+      await wire.write({ t: 'have', number: 1, runs: [bundle.chunks.length, 1] }, soon())
     })
     await expectBlamed('malformed')
     await expectRecovery(download)

@@ -7,6 +7,7 @@ import type { Stream } from '@libp2p/interface'
 import { LRUCache } from 'lru-cache'
 import type { Run } from '../bundle/index.ts'
 import type { BundleId, PeerId } from '../ids.ts'
+import type { PeerAddress } from '../mesh/index.ts'
 import { type Channel, ChannelClosedError, openChannel, type Signed } from '../wire/index.ts'
 import { ProtocolBreachError, TooManyRequestsError } from './errors.ts'
 import {
@@ -16,6 +17,7 @@ import {
   answerCodec,
   answerFrameBytes,
   askCodec,
+  type LinkRates,
   type RefusalCode,
 } from './wire.ts'
 
@@ -26,15 +28,23 @@ const cancelledMax = 512
 
 /** What a download hears from one holder. Called synchronously, in the order of the stream. */
 export interface RequesterListener {
-  onJoined(peer: PeerId, descriptorBytes: number, held: Uint8Array): void
+  onJoined(peer: PeerId, joined: JoinedAnswer): void
   onDescriptor(peer: PeerId, offset: number, body: Uint8Array): void
   onHave(peer: PeerId, runs: readonly number[]): void
+  /** Others that showed the holder a ticket for this bundle: hints, not to be believed. */
+  onPeers(peer: PeerId, others: readonly PeerAddress[]): void
   /** `asked`: the request is live; else it was cancelled while the chunk was on its way. */
   onChunk(peer: PeerId, id: number, chunk: number, body: Uint8Array, asked: boolean): void
   onRefused(peer: PeerId, code: RefusalCode, id?: number, chunk?: number): void
   /** The stream ended; nothing more comes. */
   onClosed(peer: PeerId, error: Error): void
 }
+
+/** What a holder says of itself. */
+export type JoinedAnswer = Readonly<{ descriptorBytes: number; held: Uint8Array } & LinkRates>
+
+/** What a requester says of itself when it joins. */
+export type Introduction = Readonly<{ ticket: Signed; held?: Uint8Array } & LinkRates>
 
 /** `due`: chunks that were asked for and have not come. */
 type Request = { readonly bundle: BundleId; readonly due: Set<number> }
@@ -44,11 +54,16 @@ export class RequesterSession {
   readonly peer: PeerId
   readonly #channel: Channel<Answer, Ask>
   readonly #listeners = new Map<BundleId, RequesterListener>()
+  /** Our short names for the bundles of this stream. */
+  readonly #numbers = new Map<BundleId, number>()
+  /** Counts up with each answer: whoever waits sees that the holder lives. */
+  answers = 0
   readonly #requests = new Map<number, Request>()
   readonly #cancelled = new LRUCache<number, Request>({ max: cancelledMax })
   readonly #ended = new AbortController()
   readonly #onIdle: () => void
   #nextId = 1
+  #nextNumber = 1
   #unsent = 0
 
   /** @param onIdle called when no download is left; the session may be closed then. */
@@ -83,15 +98,25 @@ export class RequesterSession {
   }
 
   /** Asks to join; also with a newer ticket for a bundle that was joined. @throws it has ended. */
-  join(bundle: BundleId, ticket: Signed, listener: RequesterListener): void {
+  join(bundle: BundleId, introduction: Introduction, listener: RequesterListener): void {
     this.#ended.signal.throwIfAborted()
     this.#listeners.set(bundle, listener)
-    this.#ask({ t: 'join', bundle, ticket })
+    const number = this.#numbers.get(bundle) ?? this.#nextNumber++
+    this.#numbers.set(bundle, number)
+    this.#ask({ t: 'join', bundle, number, ...introduction })
+  }
+
+  /** Tells the holder what we have by now. Resolves when the stream took it. @throws it has ended. */
+  async have(bundle: BundleId, runs: number[]): Promise<void> {
+    const number = this.#numbers.get(bundle)
+    if (number === undefined) return
+    await this.#channel.write({ t: 'have', number, runs }, { signal: this.#ended.signal })
   }
 
   /** Ends one download's part; the last one's end makes the session idle. */
   leave(bundle: BundleId): void {
     if (!this.#listeners.delete(bundle)) return
+    this.#numbers.delete(bundle)
     for (const [id, request] of this.#requests) {
       if (request.bundle === bundle) this.#forget(id, request)
     }
@@ -140,8 +165,13 @@ export class RequesterSession {
 
   #handle(answer: Answer, body: Uint8Array): void {
     const { peer } = this
+    this.answers += 1
     if (answer.t === 'chunk') {
       this.#chunk(answer.id, answer.number, body)
+      return
+    }
+    if (answer.t === 'have') {
+      this.#listenerOf(answer.number)?.onHave(peer, answer.runs)
       return
     }
     const listener = this.#listeners.get(answer.bundle)
@@ -149,19 +179,26 @@ export class RequesterSession {
     if (!listener) return
     switch (answer.t) {
       case 'joined':
-        listener.onJoined(peer, answer.descriptorBytes, answer.held)
+        listener.onJoined(peer, answer)
         return
       case 'descriptor':
         listener.onDescriptor(peer, answer.offset, body)
         return
-      case 'have':
-        listener.onHave(peer, answer.runs)
+      case 'peers':
+        listener.onPeers(peer, answer.peers)
         return
       case 'refused':
         if (answer.id !== undefined) this.#requests.delete(answer.id)
         listener.onRefused(peer, answer.code, answer.id, answer.number)
         return
     }
+  }
+
+  #listenerOf(number: number): RequesterListener | undefined {
+    for (const [bundle, own] of this.#numbers) {
+      if (own === number) return this.#listeners.get(bundle)
+    }
+    return undefined
   }
 
   #chunk(id: number, chunk: number, body: Uint8Array): void {

@@ -1,7 +1,10 @@
 /** What one download knows of one peer that may hold the bundle: its phase, credit and what it owes. */
 import type { PeerId } from '../ids.ts'
 import { type Credit, createCredit } from './credit.ts'
+import type { HaveTeller } from './have-teller.ts'
+import { ExchangeIntake } from './peer-exchange.ts'
 import type { RequesterSession } from './requester.ts'
+import type { LinkRates } from './wire.ts'
 
 /** `resting`: not before `retryAtMs`. `waiting`: asked to join, no answer yet. */
 export type SenderPhase = 'resting' | 'dialling' | 'waiting' | 'joined'
@@ -30,6 +33,13 @@ export class Sender {
   /** What it said in `joined`, kept until the descriptor tells what it means. */
   held: Uint8Array | undefined
   descriptorBytes = 0
+  /** What it said of its link. */
+  link: LinkRates = {}
+  /** What we have was told when we joined. */
+  introduced = false
+  /** Tells it what we have, once it has told us. */
+  teller: HaveTeller | undefined
+  exchange = new ExchangeIntake()
   earlyHaves: (readonly number[])[] = []
   lastArrivalMs = 0
   rejoinedAtMs = Number.NEGATIVE_INFINITY
@@ -66,11 +76,19 @@ export class Sender {
   rest(nowMs: number, random: () => number, atLeastMs = 0): void {
     const backoffMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(this.#failures, 10))
     this.#failures += 1
+    this.part()
     this.phase = 'resting'
-    this.session = undefined
     this.held = undefined
     this.earlyHaves = []
     this.retryAtMs = nowMs + Math.max(atLeastMs, backoffMs * (0.5 + random() / 2))
+  }
+
+  /** Its session is over, or left. */
+  part(): void {
+    this.session = undefined
+    this.teller?.stop()
+    this.teller = undefined
+    this.exchange = new ExchangeIntake()
   }
 
   /** It does what it should. */

@@ -9,7 +9,6 @@ import type { Logger } from '../log/index.ts'
 import type { PeerAddress } from '../mesh/index.ts'
 import type { Signed } from '../wire/index.ts'
 import type { PeerBook } from './peer-book.ts'
-import type { RequesterSession } from './requester.ts'
 import { Sender, stallMinMs } from './sender.ts'
 import type { SessionPool } from './session-pool.ts'
 
@@ -33,8 +32,8 @@ export type SendersComponents = Readonly<{
   logger: Logger
   /** Aborts with the download: nobody is dialled any more. */
   ended: AbortSignal
-  /** Shows the ticket on a session that is open. */
-  join: (session: RequesterSession) => void
+  /** Shows the ticket to a sender, whose session is open. */
+  join: (sender: Sender) => void
   /** A sender is let go: what was reserved with it is free. */
   onRest: (sender: Sender) => void
 }>
@@ -106,7 +105,7 @@ export class Senders {
     if (!sender.session || nowMs - sender.rejoinedAtMs < rejoinMs) return false
     sender.rejoinedAtMs = nowMs
     sender.phase = 'waiting'
-    this.#with.join(sender.session)
+    this.#with.join(sender)
     return true
   }
 
@@ -114,9 +113,10 @@ export class Senders {
   rest(sender: Sender, atLeastMs = 0): void {
     const { bundle, clock, random, onRest } = this.#with
     const { session } = sender
+    // Before it settles: what it owes is given back.
+    onRest(sender)
     sender.settleAll()
     sender.rest(clock.nowMs(), random, atLeastMs)
-    onRest(sender)
     session?.leave(bundle)
   }
 
@@ -137,7 +137,7 @@ export class Senders {
   leaveAll(): void {
     for (const sender of this.#byPeer.values()) {
       const { session } = sender
-      sender.session = undefined
+      sender.part()
       sender.settleAll()
       session?.leave(this.#with.bundle)
     }
@@ -152,7 +152,7 @@ export class Senders {
       sender.session = session
       sender.phase = 'waiting'
       sender.lastArrivalMs = clock.nowMs()
-      this.#with.join(session)
+      this.#with.join(sender)
     } catch (error) {
       logger.debug({ peer: sender.peer, error }, 'a possible holder could not be joined')
       sender.rest(clock.nowMs(), random)

@@ -5,6 +5,8 @@ import { describeError, errorCode } from '../errors.ts'
 import type { BundleId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { type Mesh, peerIdOf } from '../mesh/index.ts'
+import type { Audiences } from './audience.ts'
+import { breachCodes } from './errors.ts'
 import { type HolderComponents, HolderSession } from './holder.ts'
 import type { Misbehaviour } from './peer-book.ts'
 import { chunksProtocol } from './wire.ts'
@@ -25,6 +27,7 @@ export interface Serving {
 export function createServing(
   components: HolderComponents &
     Readonly<{
+      audience: Audiences
       mesh: Mesh
       clock: Clock
       logger: Logger
@@ -32,7 +35,7 @@ export function createServing(
       signal: AbortSignal
     }>,
 ): Serving {
-  const { mesh, clock, logger, signal, uploader, onMisbehaviour } = components
+  const { mesh, clock, logger, signal, uploader, audience, onMisbehaviour } = components
   const sessions = new Set<HolderSession>()
   const running = new Set<Promise<void>>()
   let started = false
@@ -58,7 +61,9 @@ export function createServing(
   const tickOn = async (): Promise<void> => {
     while (!signal.aborted) {
       await clock.sleep(tickMs, { signal }).catch(() => undefined)
-      if (!signal.aborted) uploader.tick()
+      if (signal.aborted) return
+      uploader.tick()
+      audience.tick()
     }
   }
 
@@ -87,6 +92,6 @@ export function createServing(
 /** What a requester's stream ended for, where that is the peer's fault. */
 function faultOf(error: unknown): Misbehaviour['kind'] | undefined {
   const code = errorCode(error)
-  if (code === 'MALFORMED_MESSAGE' || code === 'MESSAGE_TOO_LARGE') return 'malformed'
-  return code === 'TOO_MANY_REQUESTS' ? 'flood' : undefined
+  if (code === 'TOO_MANY_REQUESTS') return 'flood'
+  return breachCodes.has(code ?? '') ? 'malformed' : undefined
 }

@@ -3,16 +3,17 @@
  * bundles from those who hold them. Nodes and caches run the same one; a cache just never asks.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { minChunkSizeBytes } from '../bundle/index.ts'
 import type { BundleStore, StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { type Mesh, type PeerAddress, peerIdOf } from '../mesh/index.ts'
+import { type Mesh, type PeerAddress, peerIdOf, toLibp2pPeerId } from '../mesh/index.ts'
+import { Audiences } from './audience.ts'
 import type { HolderIndex } from './dht.ts'
 import { BundleDownload, type DownloadProgress } from './download.ts'
 import { DownloadStoppedError } from './errors.ts'
 import { findHolders } from './find-holders.ts'
+import { createLine, type SwarmLimits } from './line.ts'
 import { createPeerBook, type Misbehaviour } from './peer-book.ts'
 import type { TicketSource } from './senders.ts'
 import { createServing } from './serving.ts'
@@ -21,6 +22,7 @@ import { type PeerTraffic, SwarmStats } from './stats.ts'
 import type { VerifyTicket } from './ticket-desk.ts'
 import { createTokenBucket } from './token-bucket.ts'
 import { Uploader } from './uploader.ts'
+import type { LinkRates } from './wire.ts'
 
 /**
  * Rates and round trips need finer steps than the boot clock has, and mind suspends less than
@@ -30,9 +32,6 @@ export const transferClock: Clock = {
   nowMs: () => performance.now(),
   sleep: (ms, { signal } = {}) => sleep(ms, undefined, signal ? { signal } : {}),
 }
-
-/** Bytes a second of each direction; absent: no limit. */
-export type SwarmLimits = Readonly<{ uploadBytesPerS?: number; downloadBytesPerS?: number }>
 
 export type SwarmInit = Readonly<{
   limits?: SwarmLimits
@@ -51,6 +50,8 @@ export type SwarmComponents = Readonly<{
   /** Finds holders beyond the hints. */
   holders?: HolderIndex
   clock?: Clock
+  /** What is known of our own link; told to those we meet. */
+  linkRates?: () => LinkRates
   /** Uniform in [0, 1). */
   random?: () => number
 }>
@@ -100,6 +101,11 @@ export interface Swarm {
 /** Storing a record at the peers nearest to its key. */
 const provideMs = 20_000
 
+/** Of the uplink, telling of new chunks may take so much; and so much in any case. */
+const haveShareMax = 0.02
+const haveBytesPerSMin = 4096
+const haveBurstBytes = 8192
+
 type Shared = { readonly download: BundleDownload; callers: number }
 
 /** A swarm on `mesh` over `store`. Serves from `start()` on. */
@@ -108,15 +114,15 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   const clock = components.clock ?? transferClock
   const random = components.random ?? Math.random
   const onMisbehaviour = components.onMisbehaviour ?? (() => undefined)
+  const linkRates = components.linkRates ?? ((): LinkRates => ({}))
   const self = peerIdOf(mesh.peerId)
   const stopped = new AbortController()
   const { signal } = stopped
   const stats = new SwarmStats()
   const book = createPeerBook()
-  const uploads = createTokenBucket(minChunkSizeBytes)
-  const downloads = createTokenBucket(minChunkSizeBytes)
+  const line = createLine({ clock, signal })
   const uploader = new Uploader(init.uploadSlots === undefined ? {} : { slots: init.uploadSlots }, {
-    bucket: uploads,
+    bucket: line.uploads,
     clock,
     signal,
   })
@@ -133,11 +139,24 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     running.add(done)
   }
   const setLimits = (limits: SwarmLimits): void => {
-    uploads.setRate(limits.uploadBytesPerS, clock.nowMs())
-    downloads.setRate(limits.downloadBytesPerS, clock.nowMs())
+    line.setLimits(limits)
+    haveAllowance.setRate(
+      haveBytesPerS(limits.uploadBytesPerS ?? linkRates().uploadBytesPerS),
+      clock.nowMs(),
+    )
     uploader.pump()
+    for (const { download } of active.values()) download.slowDown(limits.downloadBytesPerS)
   }
+  const haveAllowance = createTokenBucket(haveBurstBytes)
+  const audience = new Audiences({
+    ...{ clock, random },
+    addressesOf: async (peer) => {
+      const { addresses } = await mesh.peerStore.get(toLibp2pPeerId(peer))
+      return addresses.map(({ multiaddr }) => multiaddr.toString())
+    },
+  })
   const serving = createServing({
+    ...{ audience, linkRates, haveAllowance },
     bundleOf: (bundle) => store.get(bundle),
     expects: (bundle) => active.get(bundle)?.download.active ?? false,
     peerHolds: (peer, bundle, chunk) =>
@@ -148,6 +167,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     verifyTicket: components.verifyTicket,
     timeMs: components.timeMs,
     uploader,
+    pace: line.pace,
     clock,
     logger,
     mesh,
@@ -173,7 +193,9 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     }
     const download = new BundleDownload(bundle, ticket, {
       ...{ store, pool, book, stats, clock, random, logger, self, onMisbehaviour },
-      bucket: downloads,
+      bucket: line.downloads,
+      ...{ haveAllowance, linkRates },
+      hearsUs: (peer, id) => audience.includes(peer, id),
       onDescriptor: ({ id }) => announce(id),
     })
     const entry = { download, callers: 0 }
@@ -230,6 +252,11 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
       peers: stats.peers(),
     }),
   }
+}
+
+function haveBytesPerS(uploadBytesPerS: number | undefined): number | undefined {
+  if (uploadBytesPerS === undefined) return undefined
+  return Math.max(haveBytesPerSMin, uploadBytesPerS * haveShareMax)
 }
 
 /**

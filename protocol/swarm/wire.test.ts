@@ -46,7 +46,7 @@ describe('swarm/wire', () => {
     const joined = { t: 'joined', bundle, descriptorBytes: maxDescriptorBytes, held } as const
     expect(answerCodec.decode(answerCodec.encode(joined))).to.deep.equal(joined)
     const [runs] = encodeRuns(Array.from({ length: haveRunsMax }, (_, at) => at * 700))
-    const have = { t: 'have', bundle, runs: runs! } as const
+    const have = { t: 'have', number: 1, runs: runs! } as const
     expect(answerCodec.decode(answerCodec.encode(have))).to.deep.equal(have)
   })
 

@@ -10,10 +10,12 @@
  * | `request` a run of chunks | one `chunk` + body each, in any order, or `refused` for the rest |
  * | `cancel` a request | nothing; chunks that were under way may still come |
  * | `leave` a bundle | nothing |
+ * | `have`: what I hold by now | nothing; it tells a holder that asks nothing of us whom to serve first |
  *
- * `have` comes unasked, batched, for a joined bundle. A holder may tell less than it holds (that is
- * how a seed hands each chunk to one home first), never more. Chunks are numbered over the whole
- * bundle. Source of the shapes: BitTorrent's BEP 3 and 6, with runs and attributed refusals.
+ * `have` comes unasked from the holder too, batched, for a joined bundle. A holder may tell less
+ * than it holds (that is how a seed hands each chunk to one home first), never more. `peers` comes
+ * unasked as well: others that showed a ticket for the bundle. Chunks are numbered over the whole
+ * bundle. Source of the shapes: BitTorrent's BEP 3, 6 and 11, with runs and attributed refusals.
  */
 import Type, { type Static } from 'typebox'
 import type { Run } from '../bundle/index.ts'
@@ -23,6 +25,9 @@ import {
   BytesSchema,
   CountSchema,
   createCodec,
+  ListSchema,
+  MultiaddrSchema,
+  PeerIdSchema,
   SignedSchema,
 } from '../wire/index.ts'
 
@@ -34,7 +39,12 @@ export const chunksMax = maxDescriptorBytes / chunkNameBytes
 export const requestChunksMax = 64
 export const descriptorPieceBytes = 256 * 1024
 /** Runs in one `have`; what is left follows in the next. */
-export const haveRunsMax = 1024
+export const haveRunsMax = 512
+/** A have-map that is longer is told by `have`s after the join: asks are small for all. */
+export const joinHeldBytesMax = 4096
+/** In one `peers`, and of each of them. */
+export const exchangedPeersMax = 32
+export const exchangedAddressesMax = 8
 
 const askBytesMax = 8 * 1024
 /** A have-map of as many chunks, and its frame. */
@@ -48,6 +58,15 @@ export const answerBufferedBytes = 4 * 1024 * 1024
 
 const RequestIdSchema = CountSchema(2 ** 31)
 const NumberSchema = CountSchema(chunksMax - 1)
+/** The requester's name for a bundle on this stream: a `have` is sent often, an id has 64 letters. */
+const JoinNumberSchema = CountSchema(2 ** 31, 1)
+/** Pairs: chunks passed over since the last run's end, chunks in this run. */
+const RunsSchema = Type.Array(CountSchema(chunksMax), { minItems: 2, maxItems: 2 * haveRunsMax })
+/** What the sender says of its link, bytes a second: who is served first starts from it. */
+const linkRates = {
+  uploadBytesPerS: Type.Optional(CountSchema()),
+  downloadBytesPerS: Type.Optional(CountSchema()),
+}
 
 /**
  * `NO_TICKET`: none, or not a valid one. `WRONG_PEER`, `WRONG_BUNDLE`: a valid one for another.
@@ -66,7 +85,15 @@ export const refusalCodes = [
 export type RefusalCode = (typeof refusalCodes)[number]
 
 export const AskSchema = Type.Union([
-  Type.Object({ t: Type.Literal('join'), bundle: BundleIdSchema, ticket: SignedSchema }),
+  Type.Object({
+    t: Type.Literal('join'),
+    bundle: BundleIdSchema,
+    number: JoinNumberSchema,
+    ticket: SignedSchema,
+    /** A bit a chunk, as `Bitfield.toBytes()`; absent while the descriptor is not known. */
+    held: Type.Optional(BytesSchema(0, joinHeldBytesMax)),
+    ...linkRates,
+  }),
   Type.Object({
     t: Type.Literal('request'),
     bundle: BundleIdSchema,
@@ -76,6 +103,7 @@ export const AskSchema = Type.Union([
   }),
   Type.Object({ t: Type.Literal('cancel'), id: RequestIdSchema }),
   Type.Object({ t: Type.Literal('leave'), bundle: BundleIdSchema }),
+  Type.Object({ t: Type.Literal('have'), number: JoinNumberSchema, runs: RunsSchema }),
   Type.Object({
     t: Type.Literal('descriptor'),
     bundle: BundleIdSchema,
@@ -91,17 +119,24 @@ export const AnswerSchema = Type.Union([
     descriptorBytes: CountSchema(2 ** 31),
     /** A bit a chunk, as `Bitfield.toBytes()`; all or part of what is held. */
     held: BytesSchema(0, chunksMax / 8),
+    ...linkRates,
   }),
   Type.Object({
     t: Type.Literal('descriptor'),
     bundle: BundleIdSchema,
     offset: CountSchema(2 ** 31),
   }),
+  Type.Object({ t: Type.Literal('have'), number: JoinNumberSchema, runs: RunsSchema }),
   Type.Object({
-    t: Type.Literal('have'),
+    t: Type.Literal('peers'),
     bundle: BundleIdSchema,
-    /** Pairs: chunks passed over since the last run's end, chunks in this run. */
-    runs: Type.Array(CountSchema(chunksMax), { minItems: 2, maxItems: 2 * haveRunsMax }),
+    peers: ListSchema(
+      Type.Object({
+        peer: PeerIdSchema,
+        addresses: ListSchema(MultiaddrSchema, exchangedAddressesMax),
+      }),
+      exchangedPeersMax,
+    ),
   }),
   Type.Object({ t: Type.Literal('chunk'), id: RequestIdSchema, number: NumberSchema }),
   Type.Object({
@@ -118,6 +153,17 @@ export type Answer = Static<typeof AnswerSchema>
 
 export const askCodec = createCodec('chunk request', AskSchema, { maxBytes: askBytesMax })
 export const answerCodec = createCodec('chunk answer', AnswerSchema, { maxBytes: answerBytesMax })
+
+/** What a peer says of its link, in bytes a second; absent: not known. */
+export type LinkRates = Readonly<{ uploadBytesPerS?: number; downloadBytesPerS?: number }>
+
+/** The rates in a message, without the rest of it. */
+export function linkRatesOf({ uploadBytesPerS, downloadBytesPerS }: LinkRates): LinkRates {
+  return {
+    ...(uploadBytesPerS === undefined ? {} : { uploadBytesPerS }),
+    ...(downloadBytesPerS === undefined ? {} : { downloadBytesPerS }),
+  }
+}
 
 /** Chunk numbers as delta-coded runs, split into messages of at most {@link haveRunsMax} runs. */
 export function encodeRuns(numbers: Iterable<number>): number[][] {

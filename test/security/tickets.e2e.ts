@@ -70,7 +70,7 @@ describe('tickets, shown by strangers', function () {
       channel.abort(new Error('done'))
     }
   }
-  const join = (ticket: Signed): Ask => ({ t: 'join', bundle, ticket })
+  const join = (ticket: Signed): Ask => ({ t: 'join', number: 1, bundle, ticket })
   const request: Ask = { t: 'request', bundle: '' as BundleId, id: 1, first: 0, count: 1 }
 
   it('opens what is asked for with the right one: the tests below can fail', async () => {

@@ -1,0 +1,88 @@
+/**
+ * Tells one peer of new chunks, a batch at a time. A message for each chunk would cost a street of
+ * homes 5% of its uplinks (swarm.md 2.4); one that waits too long lets uplinks idle. So a burst is
+ * one message, and all tellers of a node share an allowance: while it is spent, batches grow.
+ */
+import type { Clock } from '../clock.ts'
+import type { TokenBucket } from './token-bucket.ts'
+import { encodeRuns } from './wire.ts'
+
+/** 20 to 50 ms (swarm.md 2.4): between homes that ask one another. */
+export const homeHaveDelayMs = 30
+/** To a holder that asks nothing in return: it needs it only to choose whom to serve. */
+export const seedHaveDelayMs = 250
+/** A message on the wire: Ethernet, IP, TCP, Noise, yamux and our own frame, and a pair of runs. */
+const messageBytes = 130
+
+export type HaveTellerComponents = Readonly<{
+  delayMs: number
+  clock: Clock
+  /** What telling may cost, shared by all tellers. */
+  allowance: TokenBucket
+  /** Whether the peer should be told of a chunk, asked just before it would be. */
+  wants: (chunk: number) => boolean
+  /** Sends one message; resolves when the stream took it. */
+  write: (runs: number[]) => Promise<void>
+  onFault: (error: Error) => void
+}>
+
+/** One peer's news of one bundle: at most a number a chunk is kept. */
+export class HaveTeller {
+  readonly #with: HaveTellerComponents
+  readonly #news = new Set<number>()
+  readonly #stopped = new AbortController()
+  #telling = false
+
+  constructor(components: HaveTellerComponents) {
+    this.#with = components
+  }
+
+  /** There is a new chunk to tell of. */
+  add(chunk: number): void {
+    this.#news.add(chunk)
+    if (!this.#telling) void this.#tellOn()
+  }
+
+  /** What was added is told otherwise, or no longer true. */
+  clear(): void {
+    this.#news.clear()
+  }
+
+  /** There is nobody to tell any more. */
+  stop(): void {
+    this.#news.clear()
+    this.#stopped.abort()
+  }
+
+  async #tellOn(): Promise<void> {
+    const { clock, delayMs, allowance, onFault } = this.#with
+    const { signal } = this.#stopped
+    this.#telling = true
+    try {
+      while (this.#news.size > 0 && !signal.aborted) {
+        await clock.sleep(delayMs, { signal })
+        for (;;) {
+          const waitMs = allowance.waitMs(messageBytes, clock.nowMs())
+          if (waitMs === 0) break
+          await clock.sleep(waitMs, { signal })
+        }
+        await this.#tell()
+      }
+    } catch (error) {
+      if (!signal.aborted) onFault(error as Error)
+    } finally {
+      this.#telling = false
+    }
+  }
+
+  /** One batch at a time: while it is not taken, the next one grows. */
+  async #tell(): Promise<void> {
+    const { clock, allowance, wants, write } = this.#with
+    const news = [...this.#news].filter(wants)
+    this.#news.clear()
+    for (const runs of encodeRuns(news)) {
+      allowance.take(messageBytes, clock.nowMs())
+      await write(runs)
+    }
+  }
+}
