@@ -12,7 +12,7 @@ root=$(dirname "$here")
 command=${1:?usage: sh scripts/run.sh COMMAND [ARGUMENT...]}
 shift
 
-everything='--engine --registry --street --busybox --debian --skopeo'
+everything='--engine --registry --street --busybox --debian --skopeo --torrent'
 needs=''
 case "$command" in
   demo) needs='--engine --registry --street --debian' ;;
@@ -21,6 +21,12 @@ case "$command" in
     case " $* " in
       *' --engine simulated '* | *' --engine=simulated '* | *' --help '*) ;;
       *) needs='--engine --registry --street --busybox' ;;
+    esac
+    ;;
+  bench)
+    case "${1:-} $* " in
+      'swarm '*' --vs'*) needs='--registry --street --torrent' ;;
+      'swarm '*) needs='--registry --street' ;;
     esac
     ;;
   test | test:e2e | test:long) needs=$everything ;;

@@ -4,7 +4,7 @@
 # can, so it is POSIX sh. Without it `npm run demo` would start under the machine's Node 20, on
 # which libp2p 3 fails with the misleading "Encryption failed".
 #
-#   sh scripts/setup.sh [--engine] [--registry] [--street] [--busybox] [--debian] [--skopeo]
+#   sh scripts/setup.sh [--engine] [--registry] [--street] [--busybox] [--debian] [--skopeo] [--torrent]
 #
 #   --engine    what starts a Docker engine: dockerd, containerd, runc, iptables
 #   --registry  Debian's docker-registry (distribution), the private registry of demo, dev and tests
@@ -12,6 +12,7 @@
 #   --busybox   a static busybox, the whole of the small image
 #   --debian    debootstrap, the bottom layer of the large one
 #   --skopeo    a registry client that is not ours, for tests
+#   --torrent   aria2 and a tracker, which the swarm is measured against
 #
 # Quiet and quick when there is nothing to do; else progress on stderr. Nothing goes to stdout,
 # which belongs to the command that follows. Where something cannot be had, one line on stderr says
@@ -234,6 +235,10 @@ for flag in "$@"; do
     --busybox) need_busybox ;;
     --debian) need debootstrap debootstrap ;;
     --skopeo) need skopeo skopeo ;;
+    --torrent)
+      need aria2c aria2
+      need opentracker opentracker
+      ;;
     *) fail "unknown flag '$flag'; see the head of scripts/setup.sh" ;;
   esac
 done
