@@ -5,12 +5,12 @@
  */
 import assert from 'node:assert/strict'
 import { chunkNameBytes } from '../bundle/index.ts'
-import type { BlobFile } from './blob-file.ts'
+import type { BlobFile, WriteOutcome } from './blob-file.ts'
 import { DraftClosedError, DraftIncompleteError, WrongChunkError } from './errors.ts'
 import type { BlobDraft } from './types.ts'
 
 export type BlobDraftComponents = Readonly<{
-  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean>
+  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<WriteOutcome>
   /** Called once, when the draft is closed by whatever way. */
   onClosed(): void
   /** Forgets the blob, unless a bundle lists it. */
@@ -65,7 +65,7 @@ export function createBlobDraft(
     },
     async read(index) {
       refuseClosed()
-      return await blob.read(index)
+      return await blob.read({ start: index, count: 1 })
     },
     async finish() {
       refuseClosed()

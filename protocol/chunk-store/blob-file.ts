@@ -8,15 +8,15 @@ import {
   type Bitfield,
   type BlobCut,
   chunkNameBytes,
-  chunkNameOf,
   type ReadonlyBitfield,
+  type Run,
   tagBytes,
   travelBytesOf,
 } from '../bundle/index.ts'
-import { errorCode } from '../errors.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 import { type BitmapFile, createBitmapFile } from './bitmap-file.ts'
-import { readAt, removeFiles, type StoreFiles, writeAt } from './disk.ts'
+import type { ChunksRead, ChunkThread } from './chunk-thread.ts'
+import { removeFiles, type StoreFiles, writeAt } from './disk.ts'
 import { createDiskAccount, type DiskAccount } from './disk-account.ts'
 import { namesHeaderBytes } from './draft-names.ts'
 import { BlobRemovedError, ChunkNotHeldError, ChunkRottenError, StoreDiskError } from './errors.ts'
@@ -33,11 +33,14 @@ export type BlobFileInit = Readonly<{
 export type BlobFileComponents = Readonly<{
   files: StoreFiles
   pool: FilePool
+  thread: ChunkThread
   /** Told of every change of the bytes taken on disk. */
   onBytes(changeBytes: number): void
 }>
 
 export type BlobListener = Readonly<{ held(index: number): void; lost(index: number): void }>
+
+export type WriteOutcome = 'stored' | 'held' | 'wrong'
 
 /** One blob: its chunks in one file, its bits in another. */
 export class BlobFile {
@@ -53,7 +56,7 @@ export class BlobFile {
   suspect = false
   readonly #held: Bitfield
   readonly #bitmap: BitmapFile
-  readonly #writing = new Map<number, Promise<void>>()
+  readonly #writing = new Map<number, Promise<boolean>>()
   readonly #components: BlobFileComponents
   readonly #under = new Set<Promise<unknown>>()
   /** What its files take of the disk. */
@@ -79,37 +82,47 @@ export class BlobFile {
     return this.names.subarray(index * chunkNameBytes, (index + 1) * chunkNameBytes)
   }
 
-  /** Writes a chunk, then its bit. Returns false where it was held, or another write did it. */
-  async write(index: number, bytes: Uint8Array): Promise<boolean> {
-    if (this.#removed) throw new BlobRemovedError(this.id)
-    if (this.#held.has(index)) return false
-    const other = this.#writing.get(index)
-    if (other) {
-      await other
-      return false
+  /**
+   * Writes a chunk, then its bit. 'held': it was, or another write did it. 'wrong': it has another
+   * name, and was not written.
+   * @param verify whether the bytes come from others; a draft's chunks were named by ourselves
+   */
+  async write(index: number, bytes: Uint8Array, verify: boolean): Promise<WriteOutcome> {
+    for (;;) {
+      if (this.#removed) throw new BlobRemovedError(this.id)
+      if (this.#held.has(index)) return 'held'
+      const other = this.#writing.get(index)
+      if (!other) break
+      // What another peer sent may be wrong: these bytes are tried then.
+      await other.catch(() => undefined)
     }
-    const written = this.#track(this.#writeChunk(index, bytes))
+    const written = this.#track(this.#writeChunk(index, bytes, verify))
     this.#writing.set(index, written)
     try {
-      await written
+      return (await written) ? 'stored' : 'wrong'
     } finally {
       this.#writing.delete(index)
     }
-    return true
   }
 
-  /** @throws {ChunkNotHeldError} @throws {ChunkRottenError} it is dropped, a draft's later ones too. */
-  async read(index: number): Promise<Uint8Array> {
+  /**
+   * Adjacent chunks as they travel, one behind the other.
+   * @throws {ChunkNotHeldError} @throws {ChunkRottenError} it is dropped, a draft's later ones too.
+   */
+  async read(run: Run): Promise<Uint8Array> {
     if (this.#removed) throw new BlobRemovedError(this.id)
-    if (!this.#held.has(index)) throw new ChunkNotHeldError(index)
-    return await this.#track(this.#readVerified(index))
+    for (let index = run.start; index < run.start + run.count; index += 1) {
+      if (!this.#held.has(index)) throw new ChunkNotHeldError(index)
+    }
+    return await this.#track(this.#readVerified(run))
   }
 
-  async #readVerified(index: number): Promise<Uint8Array> {
-    const bytes = await this.#readChunk(index)
-    if (bytes && chunkNameOf(bytes).equals(this.nameOf(index))) return bytes
-    await this.drop(index)
-    throw new ChunkRottenError(index)
+  async #readVerified(run: Run): Promise<Uint8Array> {
+    const { bytes, good } = await this.#readChunks(run)
+    const rotten = good.indexOf(false)
+    if (rotten < 0) return bytes
+    for (const [at, isGood] of good.entries()) if (!isGood) await this.drop(run.start + at)
+    throw new ChunkRottenError(run.start + rotten)
   }
 
   /** No longer holds a chunk; of a draft, none of those after it either: it is a prefix. */
@@ -139,7 +152,7 @@ export class BlobFile {
     for (let index = 0; index < this.cut.chunkCount; index += 1) {
       if (signal.aborted || this.#removed) return
       if (!this.#held.has(index)) continue
-      await this.read(index).catch((error: unknown) => {
+      await this.read({ start: index, count: 1 }).catch((error: unknown) => {
         if (!isExpectedLoss(error)) throw error
       })
     }
@@ -181,27 +194,39 @@ export class BlobFile {
     this.disk.removed()
   }
 
-  async #writeChunk(index: number, bytes: Uint8Array): Promise<void> {
+  /** False: it has another name. */
+  async #writeChunk(index: number, bytes: Uint8Array, verify: boolean): Promise<boolean> {
     assert(bytes.length === travelBytesOf(this.cut, index), 'a chunk of another length')
     const path = this.#components.files.chunks(this.id)
     const position = this.#positionOf(index)
-    this.disk.written(index)
-    await this.#use('write a chunk', path, (file) => writeAt(file, bytes, position))
+    const name = verify ? this.nameOf(index) : undefined
+    let good = true
+    try {
+      good = await this.#use('write a chunk', path, ({ fd }) =>
+        this.#components.thread.write({ fd, position, bytes, name }),
+      )
+    } finally {
+      // One that failed may have taken room all the same.
+      if (good) this.disk.written(index)
+    }
+    if (!good) return false
     await this.#bitmap.set(index, true)
     this.#held.set(index)
     for (const listener of this.listeners) listener.held(index)
+    return true
   }
-  /** Undefined where the disk itself gives up on the place (EIO): as rotten as changed bytes. */
-  async #readChunk(index: number): Promise<Uint8Array | undefined> {
+
+  async #readChunks({ start, count }: Run): Promise<ChunksRead> {
     const path = this.#components.files.chunks(this.id)
-    const sizeBytes = travelBytesOf(this.cut, index)
-    const position = this.#positionOf(index)
-    try {
-      return await this.#use('read a chunk', path, (file) => readAt(file, sizeBytes, position))
-    } catch (error) {
-      if (error instanceof StoreDiskError && errorCode(error.cause) === 'EIO') return undefined
-      throw error
-    }
+    const lengths = Array.from({ length: count }, (_, at) => travelBytesOf(this.cut, start + at))
+    const position = this.#positionOf(start)
+    // A copy: a message to the thread would otherwise take the names of the whole blob along.
+    const names = Uint8Array.from(
+      this.names.subarray(start * chunkNameBytes, (start + count) * chunkNameBytes),
+    )
+    return await this.#use('read a chunk', path, ({ fd }) =>
+      this.#components.thread.read({ fd, position, lengths, names }),
+    )
   }
 
   async #use<T>(action: string, path: string, work: (file: FileHandle) => Promise<T>): Promise<T> {

@@ -13,7 +13,8 @@ import {
 import type { BlobId, BundleId } from '../ids.ts'
 import { readBitmap } from './bitmap-file.ts'
 import { createBlobDraft, type OwnedDraft } from './blob-draft.ts'
-import { BlobFile, type BlobFileInit } from './blob-file.ts'
+import { BlobFile, type BlobFileInit, type WriteOutcome } from './blob-file.ts'
+import type { ChunkThread } from './chunk-thread.ts'
 import { removeFiles, type StoreFiles } from './disk.ts'
 import { blobBaseDiskBytes, blobDiskBytes } from './disk-size.ts'
 import { writeNames } from './draft-names.ts'
@@ -24,10 +25,11 @@ import type { BlobDraft } from './types.ts'
 export type BlobTableComponents = Readonly<{
   files: StoreFiles
   pool: FilePool
+  thread: ChunkThread
   /** Told of every change of the bytes taken on disk. */
   onBytes(changeBytes: number): void
   /** Writes a chunk under the budget. */
-  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean>
+  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<WriteOutcome>
   /** Runs a change under the store's lock. */
   change<T>(work: () => Promise<T>): Promise<T>
 }>

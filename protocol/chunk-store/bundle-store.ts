@@ -12,9 +12,10 @@ import { bundleIdOf, cutFor, type DescriptorLimits, parseDescriptor } from '../b
 import { bootId as bootIdOfMachine } from '../clock.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 import type { Logger } from '../log/types.ts'
-import type { BlobFile } from './blob-file.ts'
+import type { BlobFile, WriteOutcome } from './blob-file.ts'
 import { BlobTable } from './blob-table.ts'
 import { type Budget, createBudget } from './budget.ts'
+import { createChunkThread } from './chunk-thread.ts'
 import { makeFolders, removeFiles, type StoreFiles, storeFiles, writeWhole } from './disk.ts'
 import { blobBaseDiskBytes, fileDiskBytes, folderDiskBytes, namesDiskBytes } from './disk-size.ts'
 import { BundleRemovedError, StoreClosedError } from './errors.ts'
@@ -59,6 +60,7 @@ class DiskBundleStore implements BundleStore {
   readonly #limits: DescriptorLimits
   readonly #files: StoreFiles
   readonly #pool: FilePool
+  readonly #thread = createChunkThread()
   readonly #logger: Logger
   readonly #budget: Budget
   readonly #shelf: Shelf
@@ -87,8 +89,9 @@ class DiskBundleStore implements BundleStore {
     this.#blobs = new BlobTable({
       files,
       pool,
+      thread: this.#thread,
       onBytes: (changeBytes) => this.#budget.add(changeBytes),
-      write: (blob, index, bytes) => this.#write(blob, index, bytes),
+      write: (blob, index, bytes) => this.#write(blob, index, bytes, false),
       change: (work) => this.#change(work),
     })
   }
@@ -220,6 +223,7 @@ class DiskBundleStore implements BundleStore {
     await this.#exclusive(async () => {
       await this.#verified.catch(() => undefined)
       await this.#blobs.close()
+      await this.#thread.close()
       await this.#pool.close()
     })
   }
@@ -231,7 +235,12 @@ class DiskBundleStore implements BundleStore {
     })
   }
 
-  async #write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean> {
+  async #write(
+    blob: BlobFile,
+    index: number,
+    bytes: Uint8Array,
+    verify: boolean,
+  ): Promise<WriteOutcome> {
     this.#closing.signal.throwIfAborted()
     blob.uses += 1
     const costBytes = blob.disk.costOf(index)
@@ -239,7 +248,7 @@ class DiskBundleStore implements BundleStore {
       await this.#budget.reserve(costBytes, (work) => this.#change(work))
       try {
         this.#closing.signal.throwIfAborted()
-        return await blob.write(index, bytes)
+        return await blob.write(index, bytes, verify)
       } finally {
         this.#budget.release(costBytes)
       }
@@ -255,7 +264,7 @@ class DiskBundleStore implements BundleStore {
     const bundle = createStoredBundle(
       { id, descriptor, descriptorBytes, blobs },
       {
-        write: (blob, index, bytes) => this.#write(blob, index, bytes),
+        write: (blob, index, bytes) => this.#write(blob, index, bytes, true),
         touch: (used) => this.#shelf.touch(used),
       },
     )

@@ -5,12 +5,12 @@
 import {
   Bitfield,
   type BundleLayout,
-  chunkNameOf,
   createLayout,
   type Descriptor,
+  type Run,
 } from '../bundle/index.ts'
 import type { BundleId } from '../ids.ts'
-import type { BlobFile, BlobListener } from './blob-file.ts'
+import type { BlobFile, BlobListener, WriteOutcome } from './blob-file.ts'
 import { BlobRemovedError, BundleRemovedError, WrongChunkError } from './errors.ts'
 import { createListeners } from './listeners.ts'
 import type { StoredBundle } from './types.ts'
@@ -24,8 +24,8 @@ export type StoredBundleInit = Readonly<{
 }>
 
 export type StoredBundleComponents = Readonly<{
-  /** Writes a verified chunk under the budget. */
-  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<boolean>
+  /** Verifies and writes a chunk under the budget. */
+  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<WriteOutcome>
   /** Marks the bundle as just used. */
   touch(id: BundleId): void
 }>
@@ -77,6 +77,17 @@ export function createStoredBundle(
       throw error instanceof BlobRemovedError ? (ended ?? new BundleRemovedError(id)) : error
     }
   }
+  const readRun: StoredBundle['readRun'] = (run, { signal } = {}) =>
+    alive(async () => {
+      signal?.throwIfAborted()
+      touch(id)
+      const parts = await Promise.all(
+        splitByBlob(layout, run).map(({ blobIndex, ...part }) =>
+          blobAt(blobs, blobIndex).read(part),
+        ),
+      )
+      return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
+    })
   return {
     id,
     descriptor,
@@ -91,16 +102,16 @@ export function createStoredBundle(
       alive(async () => {
         touch(id)
         if (held.has(chunk)) return 'held'
-        const { blob, index } = verify(layout, blobs, chunk, bytes)
-        return (await write(blob, index, bytes)) ? 'stored' : 'held'
+        const { blobIndex, index, travelBytes } = layout.locate(chunk)
+        if (bytes.length !== travelBytes) {
+          throw new WrongChunkError(chunk, `${bytes.length} bytes instead of ${travelBytes}`)
+        }
+        const outcome = await write(blobAt(blobs, blobIndex), index, bytes)
+        if (outcome === 'wrong') throw new WrongChunkError(chunk, 'another SHA-256')
+        return outcome
       }),
-    read: (chunk, { signal } = {}) =>
-      alive(async () => {
-        signal?.throwIfAborted()
-        touch(id)
-        const { blobIndex, index } = layout.locate(chunk)
-        return await blobAt(blobs, blobIndex).read(index)
-      }),
+    read: (chunk, options) => readRun({ start: chunk, count: 1 }, options),
+    readRun,
     onHeld: (listener) => heldListeners.listen(listener),
     onLost: (listener) => lostListeners.listen(listener),
     whenHeld: (chunk, { signal }) =>
@@ -118,20 +129,16 @@ export function createStoredBundle(
   }
 }
 
-function verify(
-  layout: BundleLayout,
-  blobs: readonly BlobFile[],
-  chunk: number,
-  bytes: Uint8Array,
-): { readonly blob: BlobFile; readonly index: number } {
-  const { blobIndex, index, travelBytes } = layout.locate(chunk)
-  if (bytes.length !== travelBytes) {
-    throw new WrongChunkError(chunk, `${bytes.length} bytes instead of ${travelBytes}`)
+/** A run of the bundle's chunks as runs of its blobs' chunks. */
+function splitByBlob(layout: BundleLayout, { start, count }: Run): (Run & { blobIndex: number })[] {
+  const parts: (Run & { blobIndex: number })[] = []
+  for (let chunk = start; chunk < start + count; ) {
+    const { blobIndex, index, blob } = layout.locate(chunk)
+    const inBlob = Math.min(blob.chunkCount - index, start + count - chunk)
+    parts.push({ blobIndex, start: index, count: inBlob })
+    chunk += inBlob
   }
-  if (!chunkNameOf(bytes).equals(layout.nameOf(chunk))) {
-    throw new WrongChunkError(chunk, 'another SHA-256')
-  }
-  return { blob: blobAt(blobs, blobIndex), index }
+  return parts
 }
 
 function blobAt(blobs: readonly BlobFile[], blobIndex: number): BlobFile {

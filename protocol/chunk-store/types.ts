@@ -8,6 +8,7 @@ import type {
   ChunkSource,
   Descriptor,
   ReadonlyBitfield,
+  Run,
 } from '../bundle/index.ts'
 import type { BlobId, BundleId } from '../ids.ts'
 
@@ -71,6 +72,8 @@ export interface StoredBundle extends ChunkSource {
    * @throws {BundleRemovedError}
    */
   read(chunk: number, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>
+  /** Adjacent chunks, one behind the other, for less than one by one. @throws as `read` does. */
+  readRun(run: Run, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>
   /** Calls back, synchronously, after a chunk is held. Returns the way to stop it. */
   onHeld(listener: (chunk: number) => void): () => void
   /** Calls back after a chunk turned out rotten and is no longer held. */
