@@ -58,7 +58,10 @@ export class Uploader {
     while (!this.#signal.aborted) {
       const nowMs = this.#clock.nowMs()
       const limitMs = this.#bucket.waitMs(1, nowMs)
-      if (limitMs > 0) return this.#wake(nowMs, limitMs)
+      if (limitMs > 0) {
+        this.#wake(nowMs, limitMs)
+        return
+      }
       if (!this.#slots.free(nowMs)) {
         const slotMs = this.#slots.waitMs(nowMs) ?? tickMs
         if (slotMs < tickMs) this.#wake(nowMs, Math.max(1, slotMs))
