@@ -8,6 +8,7 @@
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import { bootstrap } from '@libp2p/bootstrap'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
 import type { Libp2p } from '@libp2p/interface'
@@ -20,6 +21,7 @@ import {
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { uPnPNAT } from '@libp2p/upnp-nat'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { identityFromSeed } from '../identity/index.ts'
@@ -27,6 +29,7 @@ import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { createBoundedDatastore } from './bounded-datastore.ts'
 import { peerIdOf } from './identity.ts'
+import { inner, type MeshInner } from './inner.ts'
 import {
   addressDialMs,
   keepAliveMs,
@@ -36,14 +39,17 @@ import {
   peerDialMs,
   streamWindowBytes,
 } from './limits.ts'
+import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
 import { type Region, topicScores } from './topics.ts'
 
-/** What every host of Potluck runs. Optional ones (mDNS, bootstrap) have no interface to call. */
+/** What every host of Potluck runs. Optional ones (mDNS, bootstrap, UPnP) have no interface to call. */
 export type MeshServices = {
   identify: Identify
   ping: Ping
   dht: KadDHT
   pubsub: GossipSub
+  relay: RelayServer
+  inner: MeshInner
 } & Record<string, unknown>
 export type Mesh = Libp2p<MeshServices>
 
@@ -63,6 +69,8 @@ export type MeshInit = Readonly<{
   regions?: readonly Region[]
   /** Many hosts on one address, private addresses: lifts what would take them for an attack. */
   testbed?: boolean
+  /** Asks the home's router to forward the listening port. */
+  upnp?: boolean
   /** Private addresses may stand in the DHT (a LAN or company network). Implied by `testbed`. */
   privateAddresses?: boolean
   /** DHT records of one peer that are kept; see `createBoundedDatastore`. */
@@ -72,8 +80,12 @@ export type MeshInit = Readonly<{
 export type MeshComponents = Readonly<{
   /** Whether the ban list names a peer; asked at every connection, both ways. */
   banned: (peer: PeerId) => boolean
+  /** Whether this host relays for a peer now; without it for none. */
+  relaysFor?: (peer: PeerId) => boolean
   logger: Logger
 }>
+
+const upnpIntervalMs = 600_000
 
 /** Below this, peers found on the LAN are dialled, so that a LAN is a mesh without a coordinator. */
 const lanConnectionsWanted = 6
@@ -85,7 +97,7 @@ const lanConnectionsWanted = 6
 export async function createMesh(init: MeshInit, components: MeshComponents): Promise<Mesh> {
   const testbed = init.testbed ?? false
   const limits = meshLimits(init.role, testbed)
-  const { banned, logger } = components
+  const { banned, relaysFor = () => false, logger } = components
   const gate = (peer: Parameters<typeof peerIdOf>[0]): boolean => banned(peerIdOf(peer))
   const { peer: self, privateKey } = await identityFromSeed(init.seed)
   const { providedPerPeerMax } = init
@@ -97,7 +109,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ...(providedPerPeerMax === undefined ? {} : { providedPerPeerMax }),
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: {} })],
+    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: {} }), circuitRelayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
@@ -114,6 +126,9 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       denyDialPeer: gate,
       denyInboundEncryptedConnection: gate,
       denyOutboundConnection: gate,
+      denyInboundRelayReservation: (peer) => gate(peer) || !relaysFor(peerIdOf(peer)),
+      denyOutboundRelayedConnection: (from, to) => gate(from) || gate(to),
+      denyInboundRelayedConnection: (_relay, from) => gate(from),
     },
     peerDiscovery: discovery(init),
     services: {
@@ -121,6 +136,9 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ping: ping({ maxInboundStreams: 2 }),
       dht: dht(init, testbed),
       pubsub: pubsub(init, testbed),
+      relay: relayServer(relayLimits(init.role)),
+      inner: inner(),
+      ...(init.upnp && { upnp: upnp() }),
     },
   })
   if (init.mdnsName !== undefined) dialLan(mesh, logger)
@@ -168,6 +186,21 @@ function discovery({ bootstrap: list, mdnsName }: MeshInit) {
       : // The default asks the LAN every 10 s; the name keeps two networks of one house apart.
         [mdns({ interval: 60_000, serviceTag: `_potluck-${mdnsName.slice(0, 16)}._udp.local` })]),
   ]
+}
+
+/**
+ * The defaults search every 5 s where there is no router that answers, and ask one that does for
+ * its address every 30 s. (`gatewaySearchTimeout` is also taken as the interval of later searches.)
+ */
+function upnp() {
+  return uPnPNAT({
+    portMappingDescription: 'potluck',
+    externalAddressCheckInterval: upnpIntervalMs,
+    initialGatewaySearchInterval: upnpIntervalMs,
+    gatewaySearchInterval: upnpIntervalMs,
+    gatewaySearchTimeout: upnpIntervalMs,
+    gatewaySearchMessageInterval: upnpIntervalMs,
+  })
 }
 
 /**

@@ -10,6 +10,14 @@ export {
 } from './create-mesh.ts'
 export { PeerUnreachableError, WrongAuthorError } from './errors.ts'
 export { peerIdOf, toLibp2pPeerId } from './identity.ts'
+export type { Detour, MeshInner } from './inner.ts'
 export type { MeshRole } from './limits.ts'
-export { createLink, dialPeer, type Link, type PeerAddress } from './link.ts'
+export {
+  createLink,
+  type DialOptions,
+  dialPeer,
+  isRelayed,
+  type Link,
+  type PeerAddress,
+} from './link.ts'
 export { bansTopic, capacityTopic, type Region, RegionSchema } from './topics.ts'

@@ -4,7 +4,9 @@
  * a coordinator's restart all nodes return, and must not do so in step.
  * Back-off: "full jitter" (Brooker, "Exponential Backoff And Jitter", AWS 2015).
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Connection } from '@libp2p/interface'
+import { isPrivate } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
@@ -20,28 +22,44 @@ export type PeerAddress = Readonly<{ peer: PeerId; addresses: readonly string[] 
 /** Not `keep-alive…`: libp2p's own reconnect queue would dial beside us, then drop the tag. */
 const linkTag = 'potluck-link'
 
+/** Before punching is tried beside addresses that may answer: a good round trip, or one on a LAN. */
+const wideHeadStartMs = 1_000
+const lanHeadStartMs = 100
+
+export type DialOptions = Readonly<{
+  signal: AbortSignal
+  timeoutMs?: number
+  /** A relayed connection will do where there is no direct way: for control, never for bulk. */
+  relayed?: boolean
+}>
+
 /**
- * Connects to a peer, or takes the connection that is open already.
- * @throws {PeerUnreachableError} no address answers within `timeoutMs`.
+ * Connects to a peer, or takes the connection that is open already: by its addresses, beside them
+ * by a detour (hole punching) where there is one, and by a relay last, if that will do.
+ * @throws {PeerUnreachableError} no way leads there within `timeoutMs`.
  * @throws the signal's reason when aborted.
  */
 export async function dialPeer(
   mesh: Mesh,
   { peer, addresses }: PeerAddress,
-  { signal, timeoutMs = peerDialMs }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
+  { signal, timeoutMs = peerDialMs, relayed = false }: DialOptions,
 ): Promise<Connection> {
   const id = toLibp2pPeerId(peer)
-  const open = mesh.getConnections(id).find((connection) => connection.status === 'open')
-  if (open && !open.limits) return open
+  const open = mesh.getConnections(id).filter((connection) => connection.status === 'open')
+  const known = open.find((connection) => !connection.limits) ?? (relayed ? open[0] : undefined)
+  if (known) return known
   const deadline = new AbortController()
   const timer = setTimeout(
     () => deadline.abort(new Error(`no answer in ${timeoutMs} ms`)),
     timeoutMs,
   )
+  const until = AbortSignal.any([signal, deadline.signal])
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const circuits = addresses.filter(isRelayed)
   try {
-    const targets = addresses.map((text) => withPeerId(text, peer))
-    return await mesh.dial(targets.length > 0 ? targets : id, {
-      signal: AbortSignal.any([signal, deadline.signal]),
+    return await dialDirect(mesh, peer, direct, until).catch(async (error: unknown) => {
+      if (!relayed || circuits.length === 0) throw error
+      return await mesh.dial(targetsOf(circuits, peer), { signal: until })
     })
   } catch (cause) {
     signal.throwIfAborted()
@@ -51,8 +69,64 @@ export async function dialPeer(
   }
 }
 
+/** Addresses first; punching joins in if they do not answer soon. The slower way is given up. */
+async function dialDirect(
+  mesh: Mesh,
+  peer: PeerId,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { detour } = mesh.services.inner
+  const won = new AbortController()
+  const until = AbortSignal.any([signal, won.signal])
+  const plain = dialAddresses(mesh, peer, addresses, until)
+  if (!detour) return await plain
+  const headStartMs = addresses.some(isWide) ? wideHeadStartMs : lanHeadStartMs
+  const around = (async () => {
+    // A dial that fails ends the wait; one that succeeds makes the rest of this needless.
+    const waited = sleep(headStartMs, undefined, { signal: until, ref: false })
+    await Promise.race([waited, plain.then(() => waited).catch(() => undefined)])
+    until.throwIfAborted()
+    return await detour(peer, { signal: until })
+  })()
+  try {
+    return await Promise.any([plain, around])
+  } catch (error) {
+    // Why the addresses failed says more than why the detour did.
+    throw error instanceof AggregateError ? error.errors[0] : error
+  } finally {
+    won.abort(new Error('another way was quicker'))
+  }
+}
+
+async function dialAddresses(
+  mesh: Mesh,
+  peer: PeerId,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<Connection> {
+  const target = addresses.length > 0 ? targetsOf(addresses, peer) : toLibp2pPeerId(peer)
+  const connection = await mesh.dial(target, { signal })
+  if (connection.limits) throw new PeerUnreachableError(peer, addresses.length)
+  return connection
+}
+
+function targetsOf(addresses: readonly string[], peer: PeerId) {
+  return addresses.map((address) => withPeerId(address, peer))
+}
+
+/** Whether the address is a place at a relay. */
+export function isRelayed(address: string): boolean {
+  return address.includes('/p2p-circuit')
+}
+
+/** Whether the address may lead across the internet; names count. */
+function isWide(address: string): boolean {
+  return !isPrivate(multiaddr(address))
+}
+
 function withPeerId(text: string, peer: PeerId) {
-  return multiaddr(text.includes('/p2p/') ? text : `${text}/p2p/${peer}`)
+  return multiaddr(text.endsWith(`/p2p/${peer}`) ? text : `${text}/p2p/${peer}`)
 }
 
 export interface Link {

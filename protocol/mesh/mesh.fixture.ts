@@ -1,14 +1,15 @@
 /** Hosts on loopback for tests of what runs over the mesh; stopped together. */
 import { randomBytes } from 'node:crypto'
-import type { PeerId } from '../ids.ts'
 import { silentLogger } from '../log/index.ts'
-import { createMesh, type Mesh, type MeshInit } from './create-mesh.ts'
+import { createMesh, type Mesh, type MeshComponents, type MeshInit } from './create-mesh.ts'
 import { peerIdOf } from './identity.ts'
 import type { PeerAddress } from './link.ts'
 
+export type HostInit = Partial<MeshInit> & Partial<Pick<MeshComponents, 'banned' | 'relaysFor'>>
+
 export type MeshStreet = Readonly<{
   /** Starts a host that listens on a free loopback port. */
-  host(init?: Partial<MeshInit> & { readonly banned?: (peer: PeerId) => boolean }): Promise<Mesh>
+  host(init?: HostInit): Promise<Mesh>
   stop(): Promise<void>
 }>
 
@@ -16,7 +17,7 @@ export type MeshStreet = Readonly<{
 export function createMeshStreet(): MeshStreet {
   const hosts: Mesh[] = []
   return {
-    async host({ banned = () => false, ...init } = {}) {
+    async host({ banned = () => false, relaysFor = () => false, ...init } = {}) {
       const mesh = await createMesh(
         {
           role: 'node',
@@ -25,7 +26,7 @@ export function createMeshStreet(): MeshStreet {
           testbed: true,
           ...init,
         },
-        { banned, logger: silentLogger },
+        { banned, relaysFor, logger: silentLogger },
       )
       hosts.push(mesh)
       return mesh

@@ -18,6 +18,7 @@ export type SignedKind =
   | 'roster'
   | 'ban-list'
   | 'node-keys'
+  | 'reach'
 
 /** The signature is not that key's over these bytes. Nothing of the payload may be believed. */
 export class BadSignatureError extends PotluckError {

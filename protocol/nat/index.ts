@@ -1,0 +1,12 @@
+/** Homes as they are: behind NAT, and reached all the same. */
+export { openVerdict } from './ask-dial-back.ts'
+export { type Verdict, verdictCodec } from './dial-back-wire.ts'
+export {
+  type HelperComponents,
+  type HomeComponents,
+  type HomeReach,
+  type HomesInit,
+  startHelper,
+  startHome,
+} from './homes.ts'
+export { type Reach, type Reachability, unknownReach } from './reach.ts'
