@@ -66,6 +66,11 @@ export const parseImages = answerParser(
   Type.Array(Type.Object({ Id: Type.String(), RepoTags: strings, RepoDigests: strings })),
 )
 
+export const parseImage = answerParser(
+  'inspect image',
+  Type.Object({ RootFS: Type.Optional(Type.Object({ Layers: strings })) }),
+)
+
 export const parseDiskUsage = answerParser(
   'read disk usage',
   Type.Object({

@@ -11,13 +11,15 @@ import { type CallOptions, createDockerApi } from './docker-api.ts'
 import { createDockerContainers, type DockerContainers } from './docker-containers.ts'
 import { createDockerImages } from './docker-images.ts'
 import { readDockerInfo } from './docker-info.ts'
+import { loadImage } from './docker-load.ts'
 import { bridgeName, createDockerNetworks, type DockerNetworks } from './docker-network.ts'
 import { pullImage } from './docker-pull.ts'
-import type { ContainerSpec, Engine, ObservedContainer } from './engine.ts'
+import type { ContainerSpec, Engine, ImageTransfer, ObservedContainer } from './engine.ts'
 import { EngineError } from './errors.ts'
 import { minimumToolkitVersion, readToolkitVersion, requireToolkit } from './gpu-toolkit.ts'
 import type { Isolation } from './isolation.ts'
 import { instanceLabel } from './labels.ts'
+import { reachesLoopback } from './loopback-probe.ts'
 import { filterTenantEnv } from './tenant-env.ts'
 
 export type DockerEngineInit = Readonly<{
@@ -34,6 +36,8 @@ export type DockerEngineInit = Readonly<{
   /** The repository in the endpoint's references; tells our images from the chef's. */
   repository?: string
   minimumToolkitVersion?: string
+  /** `auto` (the default): pull where the engine reaches our loopback. */
+  imageTransfer?: 'auto' | ImageTransfer
 }>
 
 export type DockerEngineComponents = Readonly<{
@@ -161,10 +165,21 @@ export function createDockerEngine(
     }
   }
 
+  const { imageTransfer = 'auto' } = init
+  /** An engine of our own shares our loopback; one that came by once does not move away. */
+  let isReached = managed
+  const transferOf = async (options: CallOptions): Promise<ImageTransfer> => {
+    if (imageTransfer !== 'auto') return imageTransfer
+    isReached ||= await reachesLoopback((source, wait) => pullImage(api, source, wait), options)
+    return isReached ? 'pull' : 'load'
+  }
+
   return {
     info,
     run,
+    imageTransfer: transferOf,
     pull: (source, options) => pullImage(api, source, options),
+    load: (archive, options) => loadImage(api, images, archive, options),
     async list(options) {
       return (await containers.list(options)).map(observed)
     },

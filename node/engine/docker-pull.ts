@@ -10,7 +10,7 @@ import type { PullProgress, PullSource } from './engine.ts'
 import { EngineError } from './errors.ts'
 
 /** The swarm may need hours for a large image over thin lines; the caller's signal ends it sooner. */
-const pullTimeoutMs = 12 * 3_600_000
+export const pullTimeoutMs = 12 * 3_600_000
 /** A line of the stream is some hundred bytes; an error may quote more. */
 const lineBytesMax = 1 << 20
 
@@ -41,10 +41,11 @@ export async function pullImage(
   }
 }
 
-async function followPull(
+/** Reads the stream of a pull or a load to its end. @throws {EngineError} PULL_FAILED: it failed. */
+export async function followPull(
   stream: Readable,
   signal: AbortSignal,
-  onProgress: PullOptions['onProgress'],
+  onProgress?: PullOptions['onProgress'],
 ): Promise<void> {
   const layers = createLayerCount()
   for await (const line of linesOf(stream, signal)) {

@@ -11,6 +11,7 @@ import {
   type Term,
 } from '../../protocol/ids.ts'
 import type { ContainerSpec, Engine, ObservedContainer } from './engine.ts'
+import { fakeArchive } from './fake-archive.ts'
 import { type FakeEndpoint, type FakeImage, startFakeEndpoint } from './fake-endpoint.ts'
 
 export type EngineHarness = Readonly<{
@@ -144,6 +145,52 @@ export function engineConformance(name: string, setUp: () => Promise<EngineHarne
       cancel.abort(reason)
       expect(await ended).to.equal(reason)
       expect(await engine.images(options)).to.deep.equal([])
+    })
+
+    it('says how images get in', async () => {
+      expect(await engine.imageTransfer(options)).to.be.oneOf(['pull', 'load'])
+    })
+
+    it('runs an image that was loaded, under the digest of its manifest', async () => {
+      const archive = fakeArchive(harness.image)
+      const seen: number[] = []
+      const reference = await engine.load(archive, {
+        signal,
+        onProgress: ({ layersDone, layersTotal }) => seen.push(layersDone / layersTotal),
+      })
+      expect(seen.at(-1)).to.equal(1)
+      expect(seen).to.deep.equal(seen.toSorted((a, b) => a - b))
+      expect(await engine.images(options)).to.deep.equal([archive.image])
+      const command = harness.commands.forever
+      const container = await engine.run(testSpec(endpoint, { reference, command }), options)
+      expect(container).to.include({ state: 'running', image: archive.image })
+      await engine.removeImage(archive.image, options)
+      expect(await engine.images(options)).to.deep.equal([archive.image])
+    })
+
+    for (const how of ['corrupt', 'cut', 'missing'] as const) {
+      it(`fails a load of ${how} bytes and keeps nothing`, async () => {
+        const archive = fakeArchive(harness.image)
+        archive.spoil(harness.layer, how)
+        expect(await codeOf(engine.load(archive, options))).to.equal('LOAD_FAILED')
+        expect(await engine.images(options)).to.deep.equal([])
+      })
+    }
+
+    it('ends a stalled load by the signal, keeps nothing, and can load again', async () => {
+      const stalling = fakeArchive(harness.image)
+      stalling.spoil(harness.layer, 'stall')
+      const cancel = new AbortController()
+      const ended = engine.load(stalling, { signal: cancel.signal }).then(
+        () => 'loaded',
+        (error: unknown) => error,
+      )
+      await stalling.stalled
+      const reason = new Error('no longer wanted')
+      cancel.abort(reason)
+      expect(await ended).to.equal(reason)
+      expect(await engine.images(options)).to.deep.equal([])
+      await engine.load(fakeArchive(harness.image), options)
     })
 
     it('runs a container and tells who it is', async () => {

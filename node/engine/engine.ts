@@ -17,6 +17,18 @@ export type PullSource = Readonly<{
   password: string
 }>
 
+/** An image that is streamed into an engine which cannot pull it. */
+export type ImageArchive = Readonly<{
+  /** The manifest's digest. */
+  image: Digest
+  manifest: Uint8Array
+  /** The plain bytes of config or layer, as they arrive. */
+  open(digest: Digest, options: EngineWait): AsyncIterable<Uint8Array>
+}>
+
+/** How images get into an engine: it pulls them, or is sent them. */
+export type ImageTransfer = 'pull' | 'load'
+
 export type PullProgress = Readonly<{
   /** Layers in the image, and those unpacked already. */
   layersTotal: number
@@ -94,11 +106,25 @@ export type EngineInfo = Readonly<{
 
 export interface Engine {
   info(options: EngineWait): Promise<EngineInfo>
+  /**
+   * `load` where the engine cannot reach the node's loopback, and so cannot pull. May ask the engine.
+   * @throws {EngineError} ENGINE_UNREACHABLE
+   */
+  imageTransfer(options: EngineWait): Promise<ImageTransfer>
   /** Pulls by digest. @throws {EngineError} with the engine's own words, without the password. */
   pull(
     source: PullSource,
     options: EngineWait & { readonly onProgress?: (progress: PullProgress) => void },
   ): Promise<void>
+  /**
+   * Takes an image as a stream; `run` finds it by its digest as if it had been pulled. Every blob is
+   * verified on the way. Returns the reference that the engine knows it by.
+   * @throws {EngineError} LOAD_FAILED, ENGINE_DISK_SHORT; what `archive.open` throws as LOAD_FAILED
+   */
+  load(
+    archive: ImageArchive,
+    options: EngineWait & { readonly onProgress?: (progress: PullProgress) => void },
+  ): Promise<string>
   /**
    * Creates the instance's own network and container, confined (swarm.md 5), and starts it. The
    * isolation of the network is checked after the start; if the check fails the container is

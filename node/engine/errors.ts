@@ -14,6 +14,9 @@ export type EngineErrorCode =
   /** An engine of our own did not come up, or keeps Env where it must not. */
   | 'ENGINE_START_FAILED'
   | 'PULL_FAILED'
+  | 'LOAD_FAILED'
+  /** The engine's disk has no room for an image and the archive that it comes in. */
+  | 'ENGINE_DISK_SHORT'
   /** The image is not in the engine's store. */
   | 'IMAGE_MISSING'
   /** No such container, or it was removed while we waited. */

@@ -5,9 +5,17 @@
  */
 import type { Clock } from '../../protocol/clock.ts'
 import type { Digest } from '../../protocol/ids.ts'
-import type { ContainerSpec, Engine, EngineInfo, EngineWait, ObservedContainer } from './engine.ts'
+import type {
+  ContainerSpec,
+  Engine,
+  EngineInfo,
+  EngineWait,
+  ImageTransfer,
+  ObservedContainer,
+} from './engine.ts'
 import { EngineError } from './errors.ts'
 import { minimumToolkitVersion, requireToolkit } from './gpu-toolkit.ts'
+import { takeArchive } from './simulated-load.ts'
 import { fetchImage } from './simulated-pull.ts'
 import { filterTenantEnv } from './tenant-env.ts'
 
@@ -23,6 +31,8 @@ export type SimulatedProgram = Readonly<{
 export type SimulatedEngineInit = Readonly<{
   /** `fetch`: really reads the endpoint. `pretend`: only takes time. */
   pull?: 'fetch' | 'pretend'
+  /** `load` plays an engine that cannot reach the loopback. */
+  transfer?: ImageTransfer
   /** Believable on an ordinary PC with a warm disk. */
   pullMs?: number
   unpackMs?: number
@@ -54,7 +64,14 @@ export function createSimulatedEngine(
   init: SimulatedEngineInit,
   { clock }: SimulatedEngineComponents,
 ): Engine {
-  const { pull = 'fetch', pullMs = 1_500, unpackMs = 200, startMs = 300, stopMs = 50 } = init
+  const {
+    pull = 'fetch',
+    transfer = 'pull',
+    pullMs = 1_500,
+    unpackMs = 200,
+    startMs = 300,
+    stopMs = 50,
+  } = init
   const program = init.program ?? defaultProgram
   const containers = new Map<string, Container>()
   const images = new Set<Digest>()
@@ -143,6 +160,14 @@ export function createSimulatedEngine(
       await clock.sleep(unpackMs, { signal })
       if (pull === 'pretend') onProgress?.({ layersTotal: 1, layersDone: 1 })
       images.add(source.reference.slice(source.reference.lastIndexOf('@') + 1) as Digest)
+    },
+    imageTransfer: async () => transfer,
+    async load(archive, options) {
+      const reference = `simulated/bundle:${archive.image.replace(':', '-')}`
+      await takeArchive(archive, { ...options, reference })
+      await clock.sleep(unpackMs, { signal: options.signal })
+      images.add(archive.image)
+      return reference
     },
     run,
     async list({ signal }) {

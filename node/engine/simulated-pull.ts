@@ -6,16 +6,10 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import pLimit from 'p-limit'
-import Type from 'typebox'
-import { Compile } from 'typebox/compile'
 import { Agent, request } from 'undici'
 import type { PullProgress, PullSource } from './engine.ts'
 import { EngineError } from './errors.ts'
-
-const descriptor = Type.Object({ digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }) })
-const manifestSchema = Compile(
-  Type.Object({ config: descriptor, layers: Type.Array(descriptor, { maxItems: 1_000 }) }),
-)
+import { parseImageManifest } from './image-manifest.ts'
 
 const manifestBytesMax = 4 << 20
 const manifestTypes = [
@@ -52,7 +46,9 @@ export async function fetchImage(source: PullSource, options: SimulatedPullOptio
   }
   try {
     const manifest = await readVerified(await get('manifests', digest), digest, manifestBytesMax)
-    const { config, layers } = parseManifest(manifest)
+    const parsed = parseImageManifest(manifest)
+    if (!parsed) throw new EngineError('PULL_FAILED', 'the manifest names no config or layers')
+    const { config, layers } = parsed
     await readVerified(await get('blobs', config.digest), config.digest, manifestBytesMax)
     const limit = pLimit(layersAtOnce)
     let layersDone = 0
@@ -72,12 +68,6 @@ export async function fetchImage(source: PullSource, options: SimulatedPullOptio
   } finally {
     await agent.destroy()
   }
-}
-
-function parseManifest(bytes: Buffer) {
-  const manifest: unknown = JSON.parse(bytes.toString('utf8'))
-  if (manifestSchema.Check(manifest)) return manifest
-  throw new EngineError('PULL_FAILED', 'the manifest names no config or layers')
 }
 
 /** Hashes a body, keeping at most `keepBytes` of it. */

@@ -7,12 +7,12 @@ import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { tarOf } from '../../protocol/tar/index.ts'
 import { blobOfFile, type Digest, measure } from './blob.ts'
 import { debianRecipe, debianTar } from './debian.ts'
 import { buildImage, type Image } from './image.ts'
 import { type Layer, layerOfEntries, layerOfTar } from './layer.ts'
 import { mediaTypes } from './media-types.ts'
-import { tarOf } from './tar.ts'
 
 export const demoImagePort = 8080
 

@@ -8,9 +8,9 @@ import { type Readable, Transform } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { type TarEntry, tarOf } from '../../protocol/tar/index.ts'
 import { type Blob, blobOfBytes, blobOfFile, type Digest, measure } from './blob.ts'
 import { mediaTypes } from './media-types.ts'
-import { type TarEntry, tarOf } from './tar.ts'
 
 /** A blob whose `diffId` is the digest of its tar before compression. */
 export type Layer = Blob & Readonly<{ diffId: Digest }>

@@ -6,10 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { PotluckError } from '../../protocol/errors.ts'
+import type { TarEntry } from '../../protocol/tar/index.ts'
 import { buildImage, type Image } from './image.ts'
 import { layerOfEntries } from './layer.ts'
 import type { ImageFormat } from './media-types.ts'
-import type { TarEntry } from './tar.ts'
 
 export const smallImagePort = 8080
 

@@ -1,4 +1,5 @@
 /** A street of homes with real engines and a real registry, on one machine. */
+export { startEngine } from './engine.ts'
 export { countLeftovers, findLeftovers, type Leftovers } from './leftovers.ts'
 export type { Namespace } from './namespaces.ts'
 export {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import Docker from 'dockerode'
-import { createManagedEngine } from '../../../node/engine/index.ts'
+import { testNode } from '../../../node/engine/engine.conformance.ts'
+import { createDockerEngine, createManagedEngine } from '../../../node/engine/index.ts'
 import { managedPaths } from '../../../node/engine/managed/paths.ts'
 import { findProcesses } from '../../../node/engine/managed/processes.ts'
 import { errorCode } from '../../../protocol/errors.ts'
@@ -94,6 +95,14 @@ describe('an engine of the node’s own', function () {
       ...bridges(),
     ]
   }
+
+  it('comes by at our loopback when it is asked, and so pulls', async () => {
+    rig = await createRig(folders)
+    const init = { socketPath: rig.managed.socketPath, node: testNode, managed: false }
+    const engine = createDockerEngine(init, { logger: silentLogger, isolation: rig.firewall })
+    expect(await engine.imageTransfer(options)).to.equal('pull')
+    await engine.close()
+  })
 
   it('outlives the daemon’s kill -9 with its container, and is adopted', async () => {
     const { id, pid } = await killedDaemon()

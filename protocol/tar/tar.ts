@@ -17,11 +17,19 @@ export type LargeData = Readonly<{ sizeBytes: number; open(): AsyncIterable<Uint
 /** Same entries, same bytes: a digest that changes from run to run would defeat every cache. */
 const fixedTime = new Date('2025-01-01T00:00:00Z')
 
+/**
+ * The archive of `entries`, made as it is read.
+ * The stream is destroyed with what an entry's `open` throws.
+ */
 export function tarOf(entries: readonly TarEntry[]): Readable {
   const archive = pack()
+  archive.on('error', heardByReader)
   fill(archive, entries).catch((error: Error) => archive.destroy(error))
   return Readable.from(archive as AsyncIterable<Buffer>, { objectMode: false })
 }
+
+/** What breaks the archive is told once: to whoever reads it. */
+function heardByReader(): void {}
 
 async function fill(archive: Pack, entries: readonly TarEntry[]): Promise<void> {
   for (const { data, ...rest } of entries) {
@@ -42,6 +50,8 @@ async function addLarge(
   const entry = archive.entry({ ...header, size: sizeBytes }, (error) =>
     error ? written.reject(error) : written.resolve(),
   )
+  entry.on('error', heardByReader)
+  written.promise.catch(heardByReader)
   let roomAgain = Promise.withResolvers<void>()
   const wake = (): void => roomAgain.resolve()
   entry.on('drain', wake)
