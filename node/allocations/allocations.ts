@@ -69,7 +69,10 @@ export interface Allocations {
   /** Ends what has lapsed. Call it each second. */
   tick(): void
   /** What runs here and what ended: for hello, beats and tickets. */
-  readonly docket: Pick<Docket, 'held' | 'reports' | 'ticketFor' | 'hintsFor' | 'entries'>
+  readonly docket: Pick<
+    Docket,
+    'held' | 'reports' | 'ticketFor' | 'hintsFor' | 'learnHolders' | 'entries'
+  >
   /** Keys that orders here are sealed to, those being taken included: not to be forgotten. */
   keysInUse(): readonly Uint8Array[]
   /** Removes what an engine made after it was told not to. Call it now and then. */

@@ -2,6 +2,7 @@
  * What runs here and what has ended here, in memory: the table that beats, tickets and the guard
  * are read from. It decides nothing.
  */
+import { LRUCache } from 'lru-cache'
 import type { Hello, InstanceReport } from '../../protocol/control/index.ts'
 import { PotluckError } from '../../protocol/errors.ts'
 import {
@@ -26,10 +27,15 @@ export type DocketEntry = {
   stopAtMs: number
 }
 
+/** Bundles of which holders are remembered; a node fetches a few at a time. */
+const bundlesMax = 64
+
 export class Docket {
   readonly #entries = new Map<SlotId, DocketEntry>()
   /** Final reports, until the coordinator revokes the slot or gives it away. */
   readonly #finished = new Map<SlotId, InstanceReport>()
+  /** Told after the order, perhaps before its fetching began. */
+  readonly #holders = new LRUCache<BundleId, readonly PeerHint[]>({ max: bundlesMax })
 
   get size(): number {
     return this.#entries.size
@@ -91,7 +97,15 @@ export class Docket {
     return entry.ticket
   }
 
+  /** Newer hints than those of the order: who fetches the same. */
+  learnHolders(bundle: BundleId, hints: readonly PeerHint[]): void {
+    this.#holders.set(bundle, hints)
+  }
+
   hintsFor(bundle: BundleId): readonly PeerHint[] {
-    return this.entries().flatMap(({ order }) => (order.bundle === bundle ? order.hints : []))
+    const ordered = this.entries().flatMap(({ order }) =>
+      order.bundle === bundle ? order.hints : [],
+    )
+    return [...ordered, ...(this.#holders.get(bundle) ?? [])]
   }
 }

@@ -67,6 +67,15 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
         await allocations.revoke(message.revocation)
         link.beatNow()
         return
+      case 'holders': {
+        const { bundle, hints } = message
+        allocations.docket.learnHolders(bundle, hints)
+        swarm.addHints(
+          bundle,
+          hints.map(({ peer, addrs }) => ({ peer, addresses: addrs })),
+        )
+        return
+      }
       case 'drop-bundle':
         if (!isInUse(allocations, message.bundle)) await chunks.remove(message.bundle)
         return

@@ -92,6 +92,8 @@ export interface Swarm {
   stop(): Promise<void>
   /** Gets a bundle; joins the download of it that is under way. */
   download(request: DownloadRequest): Download
+  /** More peers that may hold a bundle; forgotten unless it is on its way here. */
+  addHints(bundle: BundleId, hints: Iterable<PeerAddress>): void
   /** Tells peers that wait for it, and the DHT, that a bundle is here (ingested, or after a start). */
   announce(bundle: BundleId): void
   setLimits(limits: SwarmLimits): void
@@ -241,6 +243,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
         prefer: (chunk) => download.prefer(chunk),
       }
     },
+    addHints: (bundle, hints) => active.get(bundle)?.download.addHints(hints),
     announce,
     setLimits,
     stats: () => ({
