@@ -4,10 +4,11 @@
  * hang the daemon, and dockerode would throw away what `create` warns of.
  */
 import { Agent } from 'node:http'
-import Docker, { type DockerOptions } from 'dockerode'
+import type { default as Docker, DockerOptions } from 'dockerode'
 import type { Static, TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { describeError, errorCode } from '../../protocol/errors.ts'
+import { DockerClient } from './dockerode.ts'
 import { EngineError, type EngineErrorCode } from './errors.ts'
 
 /** A call that moves no image is answered in milliseconds; a disk in trouble takes seconds. */
@@ -33,7 +34,7 @@ export function createDockerApi({ socketPath }: { readonly socketPath: string })
   const agent = new Agent({ keepAlive: false })
   // dockerode's types do not know `agent`, its modem does.
   const init: DockerOptions & { readonly agent: Agent } = { socketPath, agent }
-  const docker = new Docker(init)
+  const docker = new DockerClient(init)
 
   async function call<T>(
     what: string,

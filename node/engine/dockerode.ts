@@ -7,7 +7,8 @@ import { createRequire, registerHooks } from 'node:module'
 import type Docker from 'dockerode'
 
 const unused = new Set(['@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', 'ssh2'])
-const nothing = 'data:text/javascript,module.exports = {}'
+/** Stands for them: a module of Node's own that is loaded anyway and has none of their names. */
+const nothing = 'node:util'
 
 /** dockerode's class. Only while it loads, its modules find nothing under those names. */
 export const DockerClient = load()
@@ -16,7 +17,7 @@ function load(): typeof Docker {
   const hooks = registerHooks({
     resolve: (specifier, context, next) =>
       unused.has(specifier)
-        ? { url: nothing, format: 'commonjs', shortCircuit: true }
+        ? { url: nothing, format: 'builtin', shortCircuit: true }
         : next(specifier, context),
   })
   try {
