@@ -6,12 +6,12 @@
  * `maxBufferedBytes`, then abort): a protocol bounds what is under way with credits of its own.
  */
 import type { Stream } from '@libp2p/interface'
-import { lpStream } from '@libp2p/utils'
-import { decode as decodeVarint, encode as encodeVarint, encodingLength } from 'uint8-varint'
+import { encode as encodeVarint, encodingLength } from 'uint8-varint'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Codec } from './codec.ts'
 import { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
-import { type Pace, sendPaced } from './pace.ts'
+import { createFrameReader, FrameTooLongError } from './frame-reader.ts'
+import { type Pace, sendPaced, sendWhole } from './pace.ts'
 
 export type WaitOptions = Readonly<{ signal: AbortSignal }>
 
@@ -45,13 +45,10 @@ export type ChannelInit<In, Out> = Readonly<{
 /** Wraps `stream`. @throws nothing; faults surface in `read` and `write`. */
 export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>): Channel<In, Out> {
   const { inbound, outbound, maxFrameBytes } = init
-  const frames = lpStream(stream, {
-    maxDataLength: maxFrameBytes,
-    maxBufferSize: init.maxBufferedBytes,
-    lengthDecoder: boundedLength(encodingLength(maxFrameBytes)),
-  })
+  const frames = createFrameReader(stream, init)
   const kind = inbound.kind
-  let lastWrite: Promise<void> = Promise.resolve()
+  /** The last one that is not through. */
+  let lastWrite: Promise<void> | undefined
 
   const fail = (error: Error): Error => {
     stream.abort(error)
@@ -62,7 +59,7 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
     async read({ signal }) {
       let frame: Uint8Array
       try {
-        frame = (await frames.read({ signal })).subarray()
+        frame = await frames.read(signal)
       } catch (cause) {
         signal.throwIfAborted()
         throw fail(frameError(kind, cause, maxFrameBytes))
@@ -75,20 +72,25 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
       }
     },
     write(message, { signal, body, pace }) {
-      const head = outbound.encode(message)
-      const frame = body && body.length > 0 ? new Uint8ArrayList(head, body) : head
-      const written = lastWrite.then(async () => {
+      const frame = framed(outbound.encode(message), body)
+      const send = async (): Promise<void> => {
         try {
-          if (!pace) await frames.write(frame, { signal })
-          else await sendPaced(stream, prefixed(frame), pace, signal)
+          signal.throwIfAborted()
+          await (pace ? sendPaced(stream, frame, pace, signal) : sendWhole(stream, frame, signal))
         } catch (cause) {
           // Half a frame was sent: nothing can follow it.
           if (pace && signal.aborted) fail(new ChannelClosedError(outbound.kind, { cause }))
           signal.throwIfAborted()
           throw fail(new ChannelClosedError(outbound.kind, { cause }))
         }
-      })
-      lastWrite = written.catch(() => undefined)
+      }
+      const written = lastWrite ? lastWrite.then(send) : send()
+      const through = written
+        .catch(() => undefined)
+        .then(() => {
+          if (lastWrite === through) lastWrite = undefined
+        })
+      lastWrite = through
       return written
     },
     async close(options = {}) {
@@ -100,29 +102,17 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
   }
 }
 
-function prefixed(frame: Uint8Array | Uint8ArrayList): Uint8ArrayList {
-  return new Uint8ArrayList(encodeVarint(frame.byteLength), frame)
-}
-
-/** The frame's length is not a varint of as few bytes as the longest frame needs. */
-class FrameLengthError extends Error {}
-
-/**
- * lpStream asks for one more byte for as long as a varint does not end, before it looks at its own
- * limit: an endless one would keep it reading, and growing, for ever.
- */
-function boundedLength(lengthBytesMax: number): (data: Uint8ArrayList) => number {
-  return (data) => {
-    const isUnended = (data.get(data.byteLength - 1) & 0x80) !== 0
-    if (isUnended && data.byteLength >= lengthBytesMax) throw new FrameLengthError()
-    return decodeVarint(data)
-  }
+/** A message with its length before it in one piece: each piece is a write to the socket. */
+function framed(message: Uint8Array, body: Uint8Array = new Uint8Array()): Uint8ArrayList {
+  const length = message.length + body.length
+  const head = new Uint8Array(encodingLength(length) + message.length)
+  encodeVarint(length, head)
+  head.set(message, head.length - message.length)
+  return body.length > 0 ? new Uint8ArrayList(head, body) : new Uint8ArrayList(head)
 }
 
 function frameError(kind: string, cause: unknown, maxFrameBytes: number): Error {
-  const isTooLong = cause instanceof Error && cause.name === 'InvalidDataLengthError'
-  if (isTooLong || cause instanceof FrameLengthError) {
-    return new MessageTooLargeError(kind, maxFrameBytes + 1, maxFrameBytes)
-  }
-  return new ChannelClosedError(kind, { cause })
+  return cause instanceof FrameTooLongError
+    ? new MessageTooLargeError(kind, maxFrameBytes + 1, maxFrameBytes)
+    : new ChannelClosedError(kind, { cause })
 }

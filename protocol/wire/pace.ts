@@ -2,7 +2,6 @@
  * Sends a frame in pieces, each when its turn comes. What a libp2p stream takes goes to the line at
  * once: a big frame written whole fills the sender's modem, and everything else waits behind it.
  */
-import { once } from 'node:events'
 import type { Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
@@ -27,18 +26,29 @@ export async function sendPaced(
   }
 }
 
+/** Resolves when the stream takes more. @throws the signal's reason; the stream was closed. */
+export async function sendWhole(
+  stream: Stream,
+  frame: Uint8ArrayList,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!stream.send(frame)) await drained(stream, signal)
+}
+
 /** `stream.onDrain()` of libp2p works once only, and then resolves too early. */
 async function drained(stream: Stream, signal: AbortSignal): Promise<void> {
-  const ended = new AbortController()
-  const either = { signal: AbortSignal.any([signal, ended.signal]) }
-  const drain = once(stream, 'drain', either)
-  const close = once(stream, 'close', either).then(() => {
-    throw new Error('the stream was closed')
-  })
+  const done = Promise.withResolvers<void>()
+  const onDrain = (): void => done.resolve()
+  const onClose = (): void => done.reject(new Error('the stream was closed'))
+  const onAbort = (): void => done.reject(signal.reason)
+  stream.addEventListener('drain', onDrain)
+  stream.addEventListener('close', onClose)
+  signal.addEventListener('abort', onAbort)
   try {
-    await Promise.race([drain, close])
+    await done.promise
   } finally {
-    ended.abort()
-    for (const left of [drain, close]) left.catch(() => undefined)
+    stream.removeEventListener('drain', onDrain)
+    stream.removeEventListener('close', onClose)
+    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -17,9 +17,9 @@ const codec = createCodec(
 const limits = { maxFrameBytes: 200, maxBufferedBytes: 400 }
 const soon = () => AbortSignal.timeout(5_000)
 
-async function pair() {
+async function pair(other: Partial<typeof limits> = {}) {
   const [left, right] = await streamPair()
-  const init = { inbound: codec, outbound: codec, ...limits }
+  const init = { inbound: codec, outbound: codec, ...limits, ...other }
   return { left, right, a: openChannel(left, init), b: openChannel(right, init) }
 }
 
@@ -122,6 +122,34 @@ describe('channel', () => {
     const given = a.write({ text: 'half' }, { signal: stop.signal, body, pace })
     expect(await given.catch((error: Error) => error.message)).to.equal('enough')
     expect(await read).to.equal('CHANNEL_CLOSED')
+  })
+
+  it('finds the frames however they are cut on their way', async () => {
+    const texts = Array.from({ length: 30 }, (_, at) => 'x'.repeat(at % 21))
+    const body = new Uint8Array(150).fill(1)
+    const frames = texts.map((text) => {
+      const frame = Buffer.concat([
+        codec.encode({ text }),
+        text.length > 9 ? body : Buffer.alloc(0),
+      ])
+      // A varint: lengths from 128 on have two bytes.
+      const { length } = frame
+      return Buffer.concat([Buffer.from(length < 128 ? [length] : [length | 0x80, 1]), frame])
+    })
+    const bytes = Buffer.concat(frames)
+    for (const cut of [1, 2, 7, 64, 199, 300]) {
+      const { left, b } = await pair({ maxBufferedBytes: 10_000 })
+      const reading = Array.fromAsync(texts, async () => await b.read({ signal: soon() }))
+      for (let at = 0; at < bytes.length; at += cut) {
+        left.send(bytes.subarray(at, at + cut))
+        if (at % 5 === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
+      const got = await reading
+      expect(got.map(({ message }) => message.text)).to.deep.equal(texts)
+      expect(got.map(({ body: { length } }) => length > 0)).to.deep.equal(
+        texts.map((text) => text.length > 9),
+      )
+    }
   })
 
   const frames: [string, Uint8Array, string][] = [
