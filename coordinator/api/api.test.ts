@@ -53,7 +53,10 @@ describe('coordinator/api', () => {
         storage_amount: 2 ** 30,
       })
       expect(group.current_state.status).to.equal('pending')
-      expect(group.potluck).to.include({ lost_after: 0, orphan_after: 3_600, strict: false })
+      expect(group.potluck).to.include({
+        ...{ lost_after: 0, orphan_after: 3_600, strict: false },
+        ...{ min_upload_mbps: 0, min_download_mbps: 0 },
+      })
       expect((await api.call('GET', `${containers}/hello`)).json()).to.deep.equal(group)
       const list = (await api.call('GET', containers)).json()
       expect(list.items).to.deep.equal([group])
@@ -73,7 +76,10 @@ describe('coordinator/api', () => {
           queue_connection: { path: '/', port: 80, queue_name: 'jobs' },
           'scaling-actions': [{ replicas: 1, schedule: '0 5 * * *' }],
           'scheduled-scaling-enabled': true,
-          potluck: { lost_after: 60, orphan_after: 0, strict: true },
+          potluck: {
+            ...{ lost_after: 60, orphan_after: 0, strict: true },
+            ...{ min_upload_mbps: 10, min_download_mbps: 100 },
+          },
         },
         {
           command: ['sleep', '1'],
@@ -97,7 +103,10 @@ describe('coordinator/api', () => {
       expect(group.liveness_probe).to.include({ period_seconds: 10, timeout_seconds: 30 })
       expect(group.startup_probe).to.include({ period_seconds: 3, failure_threshold: 20 })
       expect(group.networking.dns).to.match(/^g[0-9a-f]{32}\.potluck\.internal$/)
-      expect(group.potluck).to.include({ lost_after: 60, orphan_after: 0, strict: true })
+      expect(group.potluck).to.include({
+        ...{ lost_after: 60, orphan_after: 0, strict: true },
+        ...{ min_upload_mbps: 10, min_download_mbps: 100 },
+      })
       expect(group.potluck.not_in_effect).to.include.members([
         'readiness_probe',
         'networking',
@@ -159,6 +168,11 @@ describe('coordinator/api', () => {
       expect((await patch({ country_codes: null })).country_codes).to.deep.equal([])
       expect((await patch({ potluck: { strict: true } })).potluck.strict).to.equal(true)
       expect((await patch({ potluck: { strict: null } })).potluck.strict).to.equal(false)
+      const asked = await patch({ potluck: { min_upload_mbps: 20 } })
+      expect(asked.potluck).to.include({ min_upload_mbps: 20, min_download_mbps: 0 })
+      expect(asked.version, 'what runs goes on').to.equal(4)
+      const unset = await patch({ potluck: { min_upload_mbps: null } })
+      expect(unset.potluck.min_upload_mbps).to.equal(0)
       expect(await patch({ readiness_probe: { tcp: { port: 1 } } })).to.include({ version: 5 })
       expect(await patch({ readiness_probe: null })).to.not.have.property('readiness_probe')
     })

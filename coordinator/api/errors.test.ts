@@ -103,9 +103,13 @@ describe('coordinator/api: errors', () => {
     ],
     [
       'potluck.lost_afterr',
-      'valid are lost_after, orphan_after, strict',
+      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps',
       { potluck: { lost_afterr: 1 } },
     ],
+    ['potluck.min_upload_mbps', '0', { potluck: { min_upload_mbps: -1 } }],
+    ['potluck.min_download_mbps', '100000', { potluck: { min_download_mbps: 100_001 } }],
+    ['potluck.min_upload_mbps', 'whole number', { potluck: { min_upload_mbps: '10mbit' } }],
+    ['potluck.min_download_mbps', 'whole number', { potluck: { min_download_mbps: 1.5 } }],
     ['readiness_probe', 'exactly one of', { readiness_probe: {} }],
     [
       'container.logging',

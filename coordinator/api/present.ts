@@ -121,6 +121,8 @@ function presentExtension(
     lost_after: extension.lostAfterMs / 1_000,
     orphan_after: extension.orphanAfterMs / 1_000,
     strict: extension.strict,
+    min_upload_mbps: extension.minUploadMbps ?? 0,
+    min_download_mbps: extension.minDownloadMbps ?? 0,
     image: {
       state: image?.state ?? 'preparing',
       bytes_done: image?.bytesDone ?? 0,

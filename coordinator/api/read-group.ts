@@ -29,6 +29,8 @@ export const defaultExtension: GroupExtension = {
   lostAfterMs: 0,
   orphanAfterMs: 3_600_000,
   strict: false,
+  minUploadMbps: 0,
+  minDownloadMbps: 0,
 }
 
 /** @throws {RequestInvalidError} */
@@ -247,12 +249,15 @@ function readCredentials(
 
 function readExtension(potluck: NonNullable<PatchGroupBody['potluck']>): Partial<GroupExtension> {
   const { lost_after: lost, orphan_after: orphan, strict } = potluck
+  const { min_upload_mbps: up, min_download_mbps: down } = potluck
   return {
     ...(lost === undefined ? {} : { lostAfterMs: msOf(lost) ?? defaultExtension.lostAfterMs }),
     ...(orphan === undefined
       ? {}
       : { orphanAfterMs: msOf(orphan) ?? defaultExtension.orphanAfterMs }),
     ...(strict === undefined ? {} : { strict: strict ?? defaultExtension.strict }),
+    ...(up === undefined ? {} : { minUploadMbps: up ?? 0 }),
+    ...(down === undefined ? {} : { minDownloadMbps: down ?? 0 }),
   }
 }
 

@@ -55,6 +55,9 @@ export const GroupContainerSchema = Type.Object({
 })
 export type GroupContainer = Static<typeof GroupContainerSchema>
 
+/** The fastest line that a tenant may ask for: 100 Gbit/s. */
+export const minMbpsMax = 100_000
+
 /** What SaladCloud's contract lacks; `potluck` in the API, in seconds there. */
 export const GroupExtensionSchema = Type.Object({
   /** How long after lease + skew a silent slot is replaced. */
@@ -63,6 +66,9 @@ export const GroupExtensionSchema = Type.Object({
   orphanAfterMs: CountSchema(604_800_000),
   /** Never two at once, at the price of pauses (leases.md). */
   strict: Type.Boolean(),
+  /** The least that a node's line must have been measured to do, Mbit/s; absent or 0: any line. */
+  minUploadMbps: Type.Optional(CountSchema(minMbpsMax)),
+  minDownloadMbps: Type.Optional(CountSchema(minMbpsMax)),
 })
 export type GroupExtension = Static<typeof GroupExtensionSchema>
 

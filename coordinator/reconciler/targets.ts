@@ -14,6 +14,7 @@ export function targetsOf(
 function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget {
   const { container, extension } = group
   const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
+  const { minUploadMbps = 0, minDownloadMbps = 0 } = extension
   const classes = new Set(container.gpuClasses.map((id) => id.toLowerCase()))
   const gpuFits: GroupTarget['gpuFits'] = ({ name, vramBytes }) => {
     const found = gpuClassOf(name, vramBytes)
@@ -28,6 +29,8 @@ function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget
     ...{ milliCpus, memoryBytes, storageBytes, shmBytes },
     ...(classes.size > 0 ? { gpuFits } : {}),
     needsEnv: container.envSealed !== undefined,
+    ...(minUploadMbps > 0 ? { minUpBitsPerS: minUploadMbps * 1e6 } : {}),
+    ...(minDownloadMbps > 0 ? { minDownBitsPerS: minDownloadMbps * 1e6 } : {}),
     restart: group.restartPolicy,
     lostAfterMs: extension.lostAfterMs,
     orphanAfterMs: extension.orphanAfterMs,

@@ -21,6 +21,9 @@ export const filterReasons = [
   'CPU',
   'memory',
   'storage',
+  'link not measured',
+  'upload speed',
+  'download speed',
   'failed here before',
 ] as const
 export type FilterReason = (typeof filterReasons)[number]
@@ -103,7 +106,15 @@ function fitOf(
   if (used.milliCpus + target.milliCpus > capacity.milliCpus) return 'CPU'
   if (used.memoryBytes + target.memoryBytes > capacity.memoryBytes) return 'memory'
   if (used.storageBytes + target.storageBytes > capacity.storageBytes) return 'storage'
-  return gpuUuids
+  return linkProblem(view, target) ?? gpuUuids
+}
+
+function linkProblem({ link }: NodeView, target: GroupTarget): FilterReason | undefined {
+  const { minUpBitsPerS = 0, minDownBitsPerS = 0 } = target
+  if (minUpBitsPerS === 0 && minDownBitsPerS === 0) return undefined
+  if (!link) return 'link not measured'
+  if (link.upBitsPerS < minUpBitsPerS) return 'upload speed'
+  return link.downBitsPerS < minDownBitsPerS ? 'download speed' : undefined
 }
 
 /** The smallest free GPU that fits, so that big ones stay for who needs them. */
@@ -121,7 +132,7 @@ function gpusFor(
 
 /**
  * Spread first (a household's line is one failure), then who has the image, then who has room and
- * does not waste a GPU on a group that wants none.
+ * does not waste a GPU on a group that wants none, and is well connected.
  */
 function scoreOf(view: NodeView, target: GroupTarget, context: ChooseContext): number {
   const { capacity } = view
@@ -133,7 +144,18 @@ function scoreOf(view: NodeView, target: GroupTarget, context: ChooseContext): n
   const room =
     free(capacity.milliCpus, used.milliCpus) + free(capacity.memoryBytes, used.memoryBytes)
   const wastesGpu = !target.gpuFits && capacity.gpus.length > 0 ? 1 : 0
-  return -10 * neighbours + 5 * holds + room - 2 * wastesGpu - used.allocations / 100
+  const others = room - 2 * wastesGpu - used.allocations / 100 + speedOf(view)
+  return -10 * neighbours + 5 * holds + others
+}
+
+/**
+ * From 0 (not measured, or 1 Mbit/s) to 1 (1 Gbit/s both ways), a third for each tenfold: ten times
+ * as fast helps a slow home as much as a fast one. It weighs half as much as an empty machine.
+ */
+function speedOf({ link }: NodeView): number {
+  const share = (bitsPerS: number): number =>
+    Math.min(1, Math.max(0, Math.log10(Math.max(1, bitsPerS) / 1e6) / 3))
+  return link ? (share(link.upBitsPerS) + share(link.downBitsPerS)) / 2 : 0
 }
 
 /** `no node fits (3 known: 2 away, 1 memory)`; for people. */

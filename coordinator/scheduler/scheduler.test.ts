@@ -79,6 +79,37 @@ describe('coordinator/scheduler', () => {
     expect(choose([rich, view('b')]).node).to.equal('b')
   })
 
+  const line = (upMbps: number, downMbps: number) => ({
+    link: { upBitsPerS: upMbps * 1e6, downBitsPerS: downMbps * 1e6, measuredMs: 1 },
+  })
+
+  it('holds a line to the least that a group asks for, and takes no node’s word for it', () => {
+    const wanted = { ...target, minUpBitsPerS: 10e6, minDownBitsPerS: 50e6 }
+    const views = [
+      view('a'),
+      view('b', line(9, 900)),
+      view('c', line(900, 49)),
+      view('d', line(10, 50)),
+    ]
+    const { node, ...choice } = choose(views, wanted)
+    expect(node).to.equal('d')
+    expect(describeChoice({ node, ...choice })).to.contain(
+      '1 link not measured, 1 upload speed, 1 download speed',
+    )
+    expect(choose(views.slice(0, 3), wanted).node).to.equal(undefined)
+    expect(choose([view('a')]).node, 'without a minimum any line will do').to.equal('a')
+  })
+
+  it('prefers well-connected homes among equals, not before spread, image and room', () => {
+    expect(choose([view('a', line(2, 20)), view('b', line(40, 400))]).node).to.equal('b')
+    expect(choose([view('a'), view('b', line(2, 20))]).node).to.equal('b')
+    const fast = view('b', { ...line(1_000, 1_000), household: 'home' })
+    const households = new Map([['home', 1]])
+    expect(choose([view('a'), fast], target, { households }).node).to.equal('a')
+    const holder = view('a', { bundles: new Set([bundle]) })
+    expect(choose([holder, view('b', line(1_000, 1_000))]).node).to.equal('a')
+  })
+
   it('tries a node where it failed last, but rather than nowhere', () => {
     const excluded = new Set(['a' as PeerId])
     expect(choose([view('a'), view('b')], target, { excluded }).node).to.equal('b')

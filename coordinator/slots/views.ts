@@ -1,5 +1,5 @@
 /** What the pure step is told: desired groups, observed nodes, leases, and the numbers it goes by. */
-import type { Capacity, Fault, InstanceReport } from '../../protocol/control/index.ts'
+import type { Capacity, Fault, InstanceReport, Link } from '../../protocol/control/index.ts'
 import type { BundleId, Fence, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { RestartPolicy } from '../../protocol/orders/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
@@ -22,6 +22,9 @@ export type GroupTarget = Readonly<{
   /** Whether a GPU will do; absent: no GPU is wanted. */
   gpuFits?: (gpu: Capacity['gpus'][number]) => boolean
   needsEnv: boolean
+  /** The least that a node's line must have been measured to do; absent: any line. */
+  minUpBitsPerS?: number
+  minDownBitsPerS?: number
   restart: RestartPolicy
   lostAfterMs: number
   orphanAfterMs: number
@@ -49,6 +52,8 @@ export type NodeView = Readonly<{
   departedSlots?: ReadonlySet<SlotId>
   banned: boolean
   capacity?: Capacity
+  /** Its line: the lower of what it says and what a cache saw. Absent: no cache has measured it. */
+  link?: Link | undefined
   /** One-time keys left. */
   keys: number
   bundles: ReadonlySet<BundleId>

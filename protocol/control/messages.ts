@@ -104,6 +104,24 @@ const GpuSchema = Type.Object({
 })
 export type Gpu = Static<typeof GpuSchema>
 
+/** A line as a link test found it, payload and packets' overhead together. */
+export const LinkSchema = Type.Object({
+  upBitsPerS: CountSchema(),
+  downBitsPerS: CountSchema(),
+  /** Wall clock of who measured, for display. */
+  measuredMs: CountSchema(),
+})
+export type Link = Static<typeof LinkSchema>
+
+const ReachabilitySchema = Type.Union([
+  Type.Literal('public'),
+  Type.Literal('nat'),
+  Type.Literal('unknown'),
+])
+/** Whether a host can be dialled, as dial-backs found; what it says itself is a hint. */
+export const ReachSchema = Type.Object({ ipv4: ReachabilitySchema, ipv6: ReachabilitySchema })
+export type Reach = Static<typeof ReachSchema>
+
 /** What a node can lend. Published by gossip too (protocol/mesh). */
 export const CapacitySchema = Type.Object({
   milliCpus: CountSchema(),
@@ -117,6 +135,10 @@ export const CapacitySchema = Type.Object({
   allocationsMax: CountSchema(64),
   /** Whether the engine may be given env (bundle.md, Env). */
   envAllowed: Type.Boolean(),
+  /** Absent: not measured yet. Never above what the chef allows. */
+  link: Type.Optional(LinkSchema),
+  /** Absent: not asked yet. */
+  reach: Type.Optional(ReachSchema),
 })
 export type Capacity = Static<typeof CapacitySchema>
 
@@ -153,6 +175,8 @@ export const HelloSchema = Type.Object({
   banNumber: CountSchema(),
   /** Listening addresses. */
   addrs: ListSchema(MultiaddrSchema, 16),
+  /** The newest signed verdict of each address family on whether this peer can be dialled. */
+  verdicts: Type.Optional(ListSchema(SignedSchema, 2)),
   /** A {@link NodeKeys} with `replaces`. */
   keys: SignedSchema,
   capacity: Type.Optional(CapacitySchema),
@@ -175,6 +199,9 @@ export const BeatSchema = Type.Object({
   capacity: Type.Optional(CapacitySchema),
   /** A refill of one-time keys. */
   keys: Type.Optional(SignedSchema),
+  /** Only where they changed since they were told. */
+  addrs: Type.Optional(ListSchema(MultiaddrSchema, 16)),
+  verdicts: Type.Optional(ListSchema(SignedSchema, 2)),
   misbehaviour: ListSchema(MisbehaviourSchema, 64),
 })
 export type Beat = Static<typeof BeatSchema>
@@ -226,6 +253,12 @@ const IngestedSchema = Type.Object({
   wrongBlob: Type.Optional(DigestSchema),
 })
 
+/** A cache's word on lines that it measured; the nodes' own is not enough to give work by. */
+const LinkTestsSchema = Type.Object({
+  type: Type.Literal('link-tests'),
+  results: ListSchema(Type.Object({ peer: PeerIdSchema, link: LinkSchema }), 256),
+})
+
 export const UpMessageSchema = Type.Union([
   HelloSchema,
   BeatSchema,
@@ -235,6 +268,7 @@ export const UpMessageSchema = Type.Union([
   ResolvedSchema,
   IngestProgressSchema,
   IngestedSchema,
+  LinkTestsSchema,
 ])
 /** From a node or a cache to the coordinator. */
 export type UpMessage = Static<typeof UpMessageSchema>

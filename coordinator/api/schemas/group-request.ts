@@ -1,5 +1,6 @@
 /** What a client may send about a container group, within the operator's limits. */
 import Type, { type Static } from 'typebox'
+import { minMbpsMax } from '../../groups/index.ts'
 import type { ContainerLimits } from '../settings.ts'
 import {
   CountryCodeSchema,
@@ -83,6 +84,14 @@ function environment(limits: ContainerLimits) {
 const seconds = (maximum: number, value: number, description: string) =>
   Type.Integer({ minimum: 0, maximum, default: value, description })
 
+const mbps = (direction: string) =>
+  Type.Integer({
+    ...{ minimum: 0, maximum: minMbpsMax, default: 0 },
+    description:
+      `The least ${direction}, in Mbit/s, that a node's line was measured to do by a link test; ` +
+      'nodes without a measurement are not used then. 0: any line.',
+  })
+
 /** Potluck's extension: closed, because a misspelt guarantee would be no guarantee. */
 function potluckFields() {
   return {
@@ -93,16 +102,20 @@ function potluckFields() {
       'Seconds that a container outlives a coordinator that is down.',
     ),
     strict: Type.Boolean({ default: false, description: 'Never two of a slot at once.' }),
+    min_upload_mbps: mbps('upload'),
+    min_download_mbps: mbps('download'),
   }
 }
 
 function potluckCreate() {
-  const { lost_after, orphan_after, strict } = potluckFields()
+  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps } = potluckFields()
   return Type.Object(
     {
       lost_after: Type.Optional(lost_after),
       orphan_after: Type.Optional(orphan_after),
       strict: Type.Optional(strict),
+      min_upload_mbps: Type.Optional(min_upload_mbps),
+      min_download_mbps: Type.Optional(min_download_mbps),
     },
     { additionalProperties: false },
   )
@@ -110,12 +123,14 @@ function potluckCreate() {
 
 /** Null puts a field back to its default. */
 function potluckPatch() {
-  const { lost_after, orphan_after, strict } = potluckFields()
+  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps } = potluckFields()
   return Type.Object(
     {
       lost_after: Type.Optional(orNull(lost_after)),
       orphan_after: Type.Optional(orNull(orphan_after)),
       strict: Type.Optional(orNull(strict)),
+      min_upload_mbps: Type.Optional(orNull(min_upload_mbps)),
+      min_download_mbps: Type.Optional(orNull(min_download_mbps)),
     },
     { additionalProperties: false },
   )

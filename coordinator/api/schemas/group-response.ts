@@ -87,6 +87,8 @@ export const GroupSchema = Type.Object(
       lost_after: count,
       orphan_after: count,
       strict: Type.Boolean(),
+      min_upload_mbps: count,
+      min_download_mbps: count,
       image: Type.Object({
         state: oneOf('preparing', 'ready', 'failed'),
         bytes_done: count,
