@@ -22,7 +22,7 @@ export const configSchema = Type.Object({
   ),
   listen: Type.Array(multiaddr({ description: 'address' }), {
     description: 'addresses at which peers reach the coordinator',
-    default: ['/ip4/0.0.0.0/tcp/4001'],
+    default: ['/ip4/0.0.0.0/tcp/4001', '/ip6/::/tcp/4001'],
   }),
   announce: Type.Array(multiaddr({ description: 'address' }), {
     description: 'addresses to tell peers instead of those listened on',

@@ -51,6 +51,8 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
+  /** Whether a peer is connected as a node or a cache of this network. */
+  isMember(peer: PeerId): boolean
   stop(): Promise<void>
 }
 
@@ -102,6 +104,7 @@ export async function startControlPlane(
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
         isCache: (peer) => lists.isCache(peer),
+        isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
         banned: (peer) => lists.isBanned(peer),
         onChange(peer) {
           shareCacheAddrs(peer)
@@ -137,6 +140,7 @@ export async function startControlPlane(
     get settled() {
       return reconciler.settled
     },
+    isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
       // First no more orders, then no more peers, then what was asked of caches.

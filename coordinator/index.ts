@@ -10,6 +10,7 @@ import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import { createAdvertFeed, createMesh, type Region } from '../protocol/mesh/index.ts'
+import { startHelper } from '../protocol/nat/index.ts'
 import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
 import { createSigner } from '../protocol/signing/index.ts'
@@ -86,7 +87,11 @@ export async function run(
       ...{ announce: config.announce, testbed: config.testbed },
       regions: config.regions as Region[],
     },
-    { banned: (peer) => lists.isBanned(peer), logger },
+    {
+      banned: (peer) => lists.isBanned(peer),
+      relaysFor: (peer) => plane.isMember(peer),
+      logger,
+    },
   )
   stack.defer(() => mesh.stop())
   // Placement goes by what nodes say on their own streams; gossip needs somebody who passes it on.
@@ -104,6 +109,15 @@ export async function run(
     { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())
+  const stopHelper = await startHelper(
+    { allowPrivate: config.testbed },
+    {
+      signer: createSigner(identitySeed),
+      isMember: (peer) => plane.isMember(peer),
+      ...{ mesh, clock, wallMs, logger },
+    },
+  )
+  stack.defer(stopHelper)
   const api = await createApi({
     ...{ logger, tenants, groups, view: plane.view },
     settings: {

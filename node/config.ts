@@ -10,7 +10,7 @@ export const configSchema = Type.Object({
   network: path({ description: 'the network file; get it from who runs the network' }),
   listen: Type.Array(multiaddr({ description: 'address' }), {
     description: 'addresses to be reached at by other peers',
-    default: ['/ip4/0.0.0.0/tcp/4001'],
+    default: ['/ip4/0.0.0.0/tcp/4001', '/ip6/::/tcp/4001'],
   }),
   announce: Type.Array(multiaddr({ description: 'address' }), {
     description: 'addresses to tell others instead of those seen (a forwarded port)',
@@ -29,6 +29,22 @@ export const configSchema = Type.Object({
     maxLength: 32,
   }),
   mdns: Type.Boolean({ description: 'find peers on the LAN', default: true }),
+  upnp: Type.Boolean({
+    description: 'ask the home’s router to forward the listening port (UPnP)',
+    default: true,
+  }),
+  punch: Type.Boolean({
+    description:
+      'behind a router that forwards nothing: open direct connections to other homes at once with ' +
+      'them (hole punching), and be reached for control messages at relays',
+    default: true,
+  }),
+  relay: Type.Boolean({
+    description:
+      'while others can reach this node: pass on control messages of some that nobody can reach, ' +
+      'within small limits',
+    default: true,
+  }),
   testbed: Type.Boolean({
     description:
       'many nodes on one machine or address: lifts limits that would take them for an attack',

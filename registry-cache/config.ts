@@ -10,7 +10,7 @@ export const configSchema = Type.Object({
   network: path({ description: 'the network file, as `potluck network create` makes it' }),
   listen: Type.Array(multiaddr({ description: 'an address' }), {
     description: 'addresses on which other peers are answered',
-    default: ['/ip4/0.0.0.0/tcp/4002'],
+    default: ['/ip4/0.0.0.0/tcp/4002', '/ip6/::/tcp/4002'],
   }),
   announce: Type.Array(multiaddr({ description: 'an address' }), {
     description: 'addresses to tell others, where a router forwards a port; else those listened on',

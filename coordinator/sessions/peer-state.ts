@@ -2,7 +2,15 @@
  * What is known of one peer from its streams: the newest picture, replaced as a whole by each hello
  * and beat. It outlives a stream, so that "said goodbye" and "was here" are not forgotten with it.
  */
-import type { Capacity, Fault, Hello, InstanceReport } from '../../protocol/control/index.ts'
+import type {
+  Beat,
+  Capacity,
+  Fault,
+  Hello,
+  InstanceReport,
+  Link,
+  Reach,
+} from '../../protocol/control/index.ts'
 import {
   type BundleId,
   compareFence,
@@ -10,10 +18,12 @@ import {
   type PeerId,
   type SlotId,
 } from '../../protocol/ids.ts'
+import { unknownReach } from '../../protocol/nat/index.ts'
 import { allocationCodec } from '../../protocol/orders/index.ts'
 import { isSignedBy } from '../../protocol/signing/index.ts'
 import type { Held, NodeView } from '../slots/index.ts'
 import type { KeyPool } from './key-pool.ts'
+import { readReach, worthDialling } from './reach.ts'
 
 /** Instances that a peer may show at once, as `BeatSchema` has it. */
 const heldMax = 64
@@ -29,6 +39,7 @@ export class PeerState implements NodeView {
   readonly node: PeerId
   readonly role: Hello['role']
   readonly #banned: (peer: PeerId) => boolean
+  readonly #measuredLink: (peer: PeerId) => Link | undefined
   household = ''
   observedAddr = ''
   addrs: readonly string[] = []
@@ -37,6 +48,8 @@ export class PeerState implements NodeView {
   departed = false
   declare departedSlots?: ReadonlySet<SlotId>
   declare capacity?: Capacity
+  /** As dial-backs found, by the word of those that all trust. */
+  reach: Reach = unknownReach
   bundles: ReadonlySet<BundleId> = new Set()
   /** Those held in part. */
   partial: ReadonlySet<BundleId> = new Set()
@@ -47,10 +60,17 @@ export class PeerState implements NodeView {
   /** Boot clock. */
   lastSeenMs = 0
 
-  constructor(node: PeerId, role: Hello['role'], banned: (peer: PeerId) => boolean) {
+  /** @param measuredLink a node's line as a cache measured it */
+  constructor(
+    node: PeerId,
+    role: Hello['role'],
+    banned: (peer: PeerId) => boolean,
+    measuredLink: (peer: PeerId) => Link | undefined = () => undefined,
+  ) {
     this.node = node
     this.role = role
     this.#banned = banned
+    this.#measuredLink = measuredLink
   }
 
   get banned(): boolean {
@@ -60,6 +80,17 @@ export class PeerState implements NodeView {
   /** Whether it can be asked for anything: here, and not about to leave. */
   get isHere(): boolean {
     return this.connected && !this.departed
+  }
+
+  /** The lower of what it says and what a cache saw; its own word alone gets it nothing. */
+  get link(): Link | undefined {
+    const [told, seen] = [this.capacity?.link, this.#measuredLink(this.node)]
+    if (!told || !seen) return undefined
+    return {
+      upBitsPerS: Math.min(told.upBitsPerS, seen.upBitsPerS),
+      downBitsPerS: Math.min(told.downBitsPerS, seen.downBitsPerS),
+      measuredMs: seen.measuredMs,
+    }
   }
 
   get keys(): number {
@@ -73,7 +104,6 @@ export class PeerState implements NodeView {
     this.refusals.clear()
     this.departed = false
     delete this.departedSlots
-    this.addrs = hello.addrs
     this.bundles = new Set(hello.bundles)
     this.partial = new Set(hello.partial)
     if (hello.capacity) this.capacity = hello.capacity
@@ -87,6 +117,15 @@ export class PeerState implements NodeView {
       this.#hold(report, { fence, order, report })
     }
     return strangers
+  }
+
+  /** Where it is dialled; `trusts`: whose verdicts on that count. */
+  takeWhereabouts(
+    { addrs, verdicts }: Pick<Beat, 'addrs' | 'verdicts'>,
+    trusts: (by: PeerId) => boolean,
+  ): void {
+    if (verdicts) this.reach = readReach(verdicts, { peer: this.node, trusts })
+    if (addrs) this.addrs = worthDialling(addrs, this.reach)
   }
 
   /** A goodbye, of these slots or of all; what was given up before stays given up. */

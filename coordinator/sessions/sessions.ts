@@ -20,6 +20,7 @@ import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
 import { SessionRefusedError } from './errors.ts'
 import type { HouseholdOf } from './household.ts'
 import { createKeyPool } from './key-pool.ts'
+import { createMeasuredLinks } from './measured-links.ts'
 import { PeerState } from './peer-state.ts'
 import { type Session, type SessionNumbers, serveSession } from './session.ts'
 
@@ -35,6 +36,8 @@ export type SessionDesk = Readonly<{
   /** The leases that this beat renews. */
   renew(peer: PeerId, beat: Beat): readonly Renewal[]
   isCache(peer: PeerId): boolean
+  /** Whether a peer's verdict on who can be dialled counts. */
+  isJudge(peer: PeerId): boolean
   banned(peer: PeerId): boolean
   /** Something changed that a plan may depend on. */
   onChange(peer: PeerId): void
@@ -84,6 +87,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
   const caches = new Map<PeerId, PeerState>()
   const open = new Map<PeerId, Session>()
   const serving = new Set<Promise<void>>()
+  const links = createMeasuredLinks()
 
   const stateOf = (peer: PeerId): PeerState | undefined => nodes.get(peer) ?? caches.get(peer)
 
@@ -100,8 +104,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     pool.offer(hello.keys, 'hello')
     const all = hello.role === 'cache' ? caches : nodes
     const known = all.get(peer)
-    const state = known ?? new PeerState(peer, hello.role, desk.banned)
+    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of)
     const strangers = state.takeHello(hello, orderKey)
+    state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')
     const other = hello.role === 'cache' ? nodes : caches
     other.delete(peer)
@@ -123,9 +128,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
   const onBeat = (session: Session, state: PeerState, beat: Beat): void => {
     const { peer } = session
     if (beat.keys) state.pool?.offer(beat.keys, 'beat')
-    const hadCapacity = state.capacity
+    state.takeWhereabouts(beat, desk.isJudge)
+    const before = offerOf(state)
     if (beat.capacity) state.capacity = beat.capacity
-    const bundlesBefore = state.bundles
     state.bundles = new Set(beat.bundles)
     state.partial = new Set(beat.partial)
     const changed = state.takeBeat(beat.instances)
@@ -138,8 +143,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       keysWanted: state.pool?.wantedCount ?? 0,
     })
     for (const evidence of beat.misbehaviour) desk.onMisbehaviour(peer, evidence)
-    const isNews = changed || !hadCapacity || bundlesBefore.size !== state.bundles.size
-    if (isNews) desk.onChange(peer)
+    if (changed || beat.addrs || before !== offerOf(state)) desk.onChange(peer)
   }
 
   const onMessage = (session: Session, message: Exclude<UpMessage, Hello>): void => {
@@ -172,7 +176,8 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
         if (state.role !== 'cache') {
           throw new SessionRefusedError('WRONG_ROLE', `${message.type} comes from caches only`)
         }
-        desk.onCacheMessage(peer, message)
+        if (message.type === 'link-tests') links.take(message, desk.onChange)
+        else desk.onCacheMessage(peer, message)
     }
   }
 
@@ -221,6 +226,11 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+/** What a plan may depend on beside what is held: known at all, measured, how many bundles. */
+function offerOf({ capacity, link, bundles }: PeerState): string {
+  return `${capacity !== undefined} ${link !== undefined} ${bundles.size}`
 }
 
 function forgetLongAway(nodes: Map<PeerId, PeerState>): void {

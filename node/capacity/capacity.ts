@@ -109,6 +109,7 @@ export async function advertOf(
       instances: facts.instances,
     },
     quota: facts.quota,
+    ...(capacity.reach && { reach: capacity.reach }),
     bundles: facts.bundles.slice(-256),
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import type { Clock } from '../../protocol/clock.ts'
-import type { Capacity } from '../../protocol/control/index.ts'
+import type { Capacity, Reach } from '../../protocol/control/index.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { createAdvertPublisher, type Mesh, type Region } from '../../protocol/mesh/index.ts'
@@ -28,6 +28,7 @@ export async function createCapacityWatch(
     readonly mesh: Mesh
     readonly store: BundleStore
     readonly allocations: Allocations
+    readonly reach: () => Reach
     readonly clock: Clock
     readonly logger: Logger
     readonly signal: AbortSignal
@@ -50,6 +51,7 @@ export async function createCapacityWatch(
     capacityOf(lent, await measureMachine(config.dataDir), info, gpus, { version, envAllowed })
   let capacity = await measure()
 
+  const now = (): Capacity => ({ ...capacity, reach: parts.reach() })
   const publish = createAdvertPublisher({ mesh })
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
@@ -61,7 +63,7 @@ export async function createCapacityWatch(
           bundles: store.bundles().flatMap((b) => (b.complete ? [b.id] : [])),
           quota: info.storageQuota,
         }
-        await publish(await advertOf(capacity, facts))
+        await publish(await advertOf(now(), facts))
       } catch (error) {
         if (!signal.aborted) logger.debug({ error }, 'capacity could not be published')
       }
@@ -70,5 +72,5 @@ export async function createCapacityWatch(
     }
   }
   void run()
-  return { now: () => capacity }
+  return { now }
 }

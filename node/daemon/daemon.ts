@@ -81,6 +81,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       listen: config.listen,
       announce: config.announce,
       mdns: config.mdns,
+      home: { upnp: config.upnp, punch: config.punch, relay: config.relay },
       testbed: config.testbed,
       privateAddresses: true,
       regions: [config.region as Region],
@@ -141,9 +142,22 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     },
   )
   await allocations.recover({ signal })
+  // It may have been lowered since: what nothing here needs goes.
+  await chunks.setBudget(config.chunks.budgetBytes)
   const capacity = await createCapacityWatch(
     { config, node, version },
-    { engine: host.engine, mesh: peer.mesh, store: chunks, allocations, clock, logger, signal },
+    {
+      ...{
+        engine: host.engine,
+        mesh: peer.mesh,
+        store: chunks,
+        allocations,
+        clock,
+        logger,
+        signal,
+      },
+      reach: () => peer.reach.now,
+    },
   )
   link = connectCoordinator({ peer, allocations, capacity, chunks, swarm, misbehaviour, logger })
 

@@ -33,6 +33,12 @@ export const GpuSchema = Type.Object({
   driver: TextSchema(64),
 })
 
+const ReachabilitySchema = Type.Union([
+  Type.Literal('public'),
+  Type.Literal('nat'),
+  Type.Literal('unknown'),
+])
+
 const facts = {
   peer: PeerIdSchema,
   /** Rises with every advert of a peer, over restarts too; an older one is ignored. */
@@ -52,6 +58,8 @@ const facts = {
     kernel: Type.Optional(TextSchema(128)),
   }),
   load: Type.Object({ cpu: ShareSchema, memory: ShareSchema, instances: CountSchema(10_000) }),
+  /** Whether it can be dialled, as it was told; absent: not known. */
+  reach: Type.Optional(Type.Object({ ipv4: ReachabilitySchema, ipv6: ReachabilitySchema })),
   /** How the engine can bound what a container writes. */
   quota: Type.Union([Type.Literal('exact'), Type.Literal('watched'), Type.Literal('none')]),
 }

@@ -17,7 +17,7 @@ import {
 import { PotluckError } from '../errors.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import type { Mesh } from '../mesh/index.ts'
+import { isRelayed, type Mesh } from '../mesh/index.ts'
 import type { Signed } from '../wire/index.ts'
 import type { PeerLists } from './lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
@@ -56,6 +56,8 @@ export type PeerControlInit = Readonly<{
   coordinatorAddrs: readonly string[]
   handlers: PeerControlHandlers
   onSecret: (dhtSecret: Uint8Array) => void
+  /** The newest signed verdicts on whether this peer can be dialled. */
+  verdicts: () => readonly Signed[]
 }>
 
 export type PeerControlComponents = Readonly<{
@@ -69,8 +71,9 @@ export type PeerControlComponents = Readonly<{
   logger: Logger
 }>
 
-/** As `Hello.addrs` allows. */
+/** As `Hello.addrs` and `Hello.verdicts` allow. */
 const addrsMax = 16
+const verdictsMax = 2
 
 /** Connects at once, and keeps at it until `stop()`. */
 export function createPeerControl(
@@ -85,7 +88,22 @@ export function createPeerControl(
   let moving: Promise<void> = Promise.resolve()
   let refill: Signed | undefined
   let refilling = false
+  let told = ''
 
+  /** Where we are dialled, when that is other than what was told last. */
+  const whereabouts = (): Pick<Beat, 'addrs' | 'verdicts'> => {
+    const all = mesh.getMultiaddrs().map(String)
+    const direct = all.filter((address) => !isRelayed(address))
+    const addrs = [...direct, ...all.filter(isRelayed)].slice(0, addrsMax)
+    const verdicts = init.verdicts().slice(0, verdictsMax)
+    const key = [
+      ...addrs,
+      ...verdicts.map(({ signature }) => Buffer.from(signature).toString('hex')),
+    ].join()
+    if (key === told) return {}
+    told = key
+    return { addrs, verdicts }
+  }
   /** The link cannot be stopped from within its own handler, so the move happens beside it. */
   const move = (): void => {
     const old = link
@@ -121,6 +139,7 @@ export function createPeerControl(
   const hello = async (): Promise<Hello> => {
     const { keysInUse, capacity, held, bundles, partial } = await handlers.facts()
     refill = undefined
+    told = ''
     return {
       type: 'hello',
       role: init.role,
@@ -128,7 +147,7 @@ export function createPeerControl(
       term: keeper.term,
       rosterNumber: lists.rosterNumber,
       banNumber: lists.banNumber,
-      addrs: mesh.getMultiaddrs().slice(0, addrsMax).map(String),
+      ...{ addrs: [], ...whereabouts() },
       keys: await keys.fresh(keysInUse),
       ...(capacity && { capacity }),
       held,
@@ -162,6 +181,7 @@ export function createPeerControl(
               ...state,
               ...(capacity && { capacity }),
               ...(keysOffered && { keys: keysOffered }),
+              ...whereabouts(),
             }
           },
           onBeatAnswer(answer, sentMs) {

@@ -15,17 +15,28 @@ import { type Identity, identityFromSeed } from '../identity/index.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { createMesh, disconnect, type Mesh, type Region } from '../mesh/index.ts'
+import { type HomeReach, startHelper, startHome } from '../nat/index.ts'
 import type { Network } from '../network/index.ts'
 import type { TermKeeper } from '../orders/index.ts'
 import { createKeyRing } from '../sealing/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
+import { helpersOf, isDialable, rememberMembers } from './helpers.ts'
 import { openPeerLists, type PeerLists } from './lists.ts'
 import { createOneTimeKeys, type OneTimeKeys } from './one-time-keys.ts'
 import { keysDirOf } from './run-dir.ts'
 import { openPeerTerm } from './term.ts'
 import { createTicketVerifier } from './ticket-verifier.ts'
+
+export type HomeInit = Readonly<{
+  /** Asks the router to forward the listening port. */
+  upnp: boolean
+  /** Opens direct connections with others behind NAT, and holds places at relays meanwhile. */
+  punch: boolean
+  /** Relays control messages for others, a little, while it can be dialled itself. */
+  relay: boolean
+}>
 
 export type PeerInit = Readonly<{
   role: Hello['role']
@@ -44,6 +55,8 @@ export type PeerInit = Readonly<{
   mdns?: boolean
   /** Private addresses may stand in the DHT. */
   privateAddresses?: boolean
+  /** What a home does to be reached; absent: nothing but to ask whether it is. */
+  home?: HomeInit
   /** Many hosts on one address: see `MeshInit.testbed`. */
   testbed?: boolean
   regions?: readonly Region[]
@@ -71,6 +84,8 @@ export interface Peer {
   readonly lists: PeerLists
   readonly keys: OneTimeKeys
   readonly mesh: Mesh
+  /** Whether this host can be dialled, and how it fares at punching. */
+  readonly reach: HomeReach
   /** For `createSwarm`, beside `verifyTicket` and `time.nowMs`. */
   readonly holders: HolderIndex
   readonly verifyTicket: VerifyTicket
@@ -105,7 +120,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     ...network.coordinatorAddrs.map((address) => withPeer(address, term.keeper.coordinator)),
     ...lists.members('cache').flatMap(({ peer, addrs }) => addrs.map((at) => withPeer(at, peer))),
   ]
-  const mesh = await createMesh(
+  const mesh: Mesh = await createMesh(
     {
       role,
       seed: init.seed,
@@ -118,14 +133,42 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
       testbed: init.testbed ?? false,
       privateAddresses: init.privateAddresses ?? false,
       ...(init.mdns && { mdnsName: network.network }),
+      upnp: init.home?.upnp ?? false,
     },
-    { banned: lists.isBanned, logger },
+    {
+      banned: lists.isBanned,
+      // A cache relays for all; a home only while it is itself of use to those that dial it.
+      relaysFor: () => role === 'cache' || (init.home?.relay === true && isDialable(reach)),
+      logger,
+    },
+  )
+  const tickets = createTicketVerifier({ keeper: term.keeper, time })
+  const members = rememberMembers(tickets)
+  const allowPrivate = init.testbed ?? false
+  const stopHelper =
+    role === 'cache'
+      ? await startHelper(
+          { allowPrivate: allowPrivate || (init.privateAddresses ?? false) },
+          {
+            ...{ mesh, signer: identity.signer, isMember: members.has, clock, logger },
+            wallMs: Date.now,
+          },
+        )
+      : undefined
+  const reach: HomeReach = await startHome(
+    { allowPrivate, punch: init.home?.punch ?? false },
+    {
+      ...{ mesh, clock, random, logger },
+      helpers: () => helpersOf({ network, keeper: term.keeper, lists }),
+    },
   )
   let dhtSecret: Uint8Array | undefined
   let control: ControlLink | undefined
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await control?.stop()
+    await reach.stop()
+    await stopHelper?.()
     await mesh.stop()
   }
   return {
@@ -138,8 +181,9 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     lists,
     keys,
     mesh,
+    reach,
     holders: createHolderIndex({ mesh, secret: () => dhtSecret }),
-    verifyTicket: createTicketVerifier({ keeper: term.keeper, time }),
+    verifyTicket: members.verify,
     connect(handlers) {
       control ??= createPeerControl(
         {
@@ -150,6 +194,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
           onSecret(secret) {
             dhtSecret = secret
           },
+          verdicts: () => reach.verdicts,
         },
         { mesh, term, time, lists, keys, clock, random, logger },
       )
