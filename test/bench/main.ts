@@ -3,11 +3,12 @@ import { suggest } from '../../protocol/config/index.ts'
 import { describeError } from '../../protocol/errors.ts'
 import type { Bench, OptionValue } from './bench.ts'
 import { chunks } from './chunks.ts'
+import { idle } from './idle/index.ts'
 import { pair } from './pair.ts'
 import { describeOption, readOptions } from './read-options.ts'
 import { swarm } from './swarm/index.ts'
 
-const benches: Readonly<Record<string, Bench>> = { chunks, pair, swarm }
+const benches: Readonly<Record<string, Bench>> = { chunks, idle, pair, swarm }
 
 function help(): string {
   const lines = Object.entries(benches).flatMap(([name, { summary, options }]) => [

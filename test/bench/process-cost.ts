@@ -1,49 +1,61 @@
 /**
- * What a process costs its machine, as the kernel counts it. Linux only.
- * Source: proc(5): smaps_rollup, stat, net/dev.
+ * What the processes of a home cost its machine, as the kernel counts it. Linux only.
+ * Source: proc(5): smaps, stat, net/dev.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
-/** Clock ticks a second: fixed in the kernel's interface, whatever its own rate is (USER_HZ). */
+/** Fixed in the kernel's interface, whatever its own rate is (USER_HZ). */
 const ticksPerS = 100
 
-export type ProcessKind = 'node' | 'guard' | 'engine'
-export type OneProcess = Readonly<{ pid: number; kind: ProcessKind }>
+/** The node's own: daemon and guard. The engine: all else that runs in the home. */
+export type HomeProcesses = Readonly<{ own: readonly number[]; engine: readonly number[] }>
 
-/** All processes in a network namespace, told apart; `daemon` is the node's own. */
-export async function processesIn(inode: number, daemon: number): Promise<readonly OneProcess[]> {
-  const found: OneProcess[] = []
+/** The processes in the network namespace of `daemon`. */
+export async function processesOfHome(daemon: number): Promise<HomeProcesses> {
+  const home = await readlink(`/proc/${daemon}/ns/net`)
+  const [own, engine]: [number[], number[]] = [[], []]
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
-    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== `net:[${inode}]`) continue
-    const words = (await read(pid, 'cmdline')).split('\0')
-    const isGuard = words.some((word) => word.endsWith('/guard-process.ts'))
-    found.push({ pid, kind: pid === daemon ? 'node' : isGuard ? 'guard' : 'engine' })
+    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== home) continue
+    const isGuard = (await read(pid, 'cmdline')).includes('/guard-process.ts')
+    if (pid === daemon || isGuard) own.push(pid)
+    else engine.push(pid)
   }
-  return found
+  return { own, engine }
 }
 
-/** Proportional set size; 0 when it has ended. */
-export async function pssBytes(pid: number): Promise<number> {
-  const kib = /^Pss:\s+(\d+) kB$/m.exec(await read(pid, 'smaps_rollup'))?.[1]
-  return Number(kib ?? 0) * 1024
+/**
+ * Bytes of memory; 0 when it has ended. Proportional (PSS), but the program itself counts in full:
+ * that this machine runs it more than once must not make it cheaper than on a chef's PC.
+ */
+export async function memoryBytes(pid: number): Promise<number> {
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => '')
+  let [kib, isProgram] = [0, false]
+  for (const line of (await read(pid, 'smaps')).split('\n')) {
+    const mapping = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/.exec(line)
+    if (mapping) isProgram = mapping[1] === program
+    const [, kind, amount] = /^(Pss|Rss): +(\d+) kB$/.exec(line) ?? []
+    if (kind === (isProgram ? 'Rss' : 'Pss')) kib += Number(amount)
+  }
+  return kib * 1024
 }
 
 /** User and system time since it began; 0 when it has ended. */
 export async function cpuSeconds(pid: number): Promise<number> {
   const stat = await read(pid, 'stat')
-  // The name in parentheses may hold blanks; 14 and 15 are utime and stime.
+  // The name in parentheses may hold blanks; fields 14 and 15 are utime and stime.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerS
 }
 
-/** Bytes in and out of an interface of the process's network namespace, frames with headers. */
+/** Bytes in and out of `device` in the network namespace of `pid`: frames with their headers. */
 export async function wireBytes(pid: number, device: string): Promise<number> {
-  const table = await read(pid, 'net/dev')
-  const line = table.split('\n').find((text) => text.trim().startsWith(`${device}:`))
+  const lines = (await read(pid, 'net/dev')).split('\n')
+  const line = lines.find((text) => text.trim().startsWith(`${device}:`))
   const counts = line?.split(':')[1]?.trim().split(/\s+/).map(Number) ?? []
-  return (counts[0] ?? 0) + (counts[8] ?? 0)
+  return (counts[0] ?? Number.NaN) + (counts[8] ?? Number.NaN)
 }
 
+/** Empty when the process has ended. */
 async function read(pid: number, file: string): Promise<string> {
   return await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
 }
