@@ -56,7 +56,7 @@ e2e() {
 case "$command" in
   demo) exec node scripts/demo.ts "$@" ;;
   dev) exec node scripts/potluck.ts dev "$@" ;;
-  potluck) exec node scripts/potluck.ts "$@" ;;
+  potluck) exec scripts/bin/potluck "$@" ;;
   check) exec node scripts/check.ts "$@" ;;
   bench) exec node test/bench/main.ts "$@" ;;
   test:unit) unit "$@" ;;
