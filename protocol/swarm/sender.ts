@@ -29,6 +29,8 @@ export class Sender {
   readonly credit: Credit = createCredit()
   phase: SenderPhase = 'resting'
   retryAtMs = 0
+  /** It is connected: it asks us for the bundle. */
+  isHere = false
   session: RequesterSession | undefined
   /** What it said in `joined`, kept until the descriptor tells what it means. */
   held: Uint8Array | undefined

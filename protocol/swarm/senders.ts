@@ -16,6 +16,13 @@ import type { SessionPool } from './session-pool.ts'
 const sendersMax = 32
 /** Peers that are remembered as possible senders. */
 const knownPeersMax = 1024
+/**
+ * A handshake and what follows it costs both ends tens of ms of CPU: dialled one after the other,
+ * the first neighbours are of use while the last ones are still to come.
+ */
+const dialsMax = 2
+/** Of two that fetch the same bundle one dials; the other does so too if it has waited in vain. */
+const courtesyMs = 2_000
 /** A renewed ticket is shown at most so often to one peer. */
 const rejoinMs = 5_000
 
@@ -62,14 +69,14 @@ export class Senders {
 
   /** More peers that may hold it. Known ones get more addresses. */
   add(hints: Iterable<PeerAddress>): void {
+    const { self, clock } = this.#with
     for (const { peer, addresses } of hints) {
-      if (peer === this.#with.self || this.#with.ended.aborted) continue
-      let sender = this.#byPeer.get(peer)
-      if (!sender) {
-        if (this.#byPeer.size >= knownPeersMax) return
-        sender = new Sender(peer)
-        this.#byPeer.set(peer, sender)
-      }
+      const isFirst = this.#byPeer.size === 0
+      const isNew = !this.#byPeer.has(peer)
+      const sender = this.#know(peer)
+      if (!sender) continue
+      // Hints begin with caches, and those do not dial.
+      if (isNew && !isFirst && peer < self) sender.retryAtMs = clock.nowMs() + courtesyMs
       for (const address of addresses) sender.addresses.add(address)
     }
     this.dialMore()
@@ -77,9 +84,11 @@ export class Senders {
 
   /** A peer is there and soon has some of it. What it is avoided for stands: see the peer book. */
   heardOf(peer: PeerId): void {
-    const sender = this.#byPeer.get(peer)
-    if (sender) sender.retryAtMs = 0
-    this.add([{ peer, addresses: [] }])
+    const sender = this.#know(peer)
+    if (!sender) return
+    sender.isHere = true
+    sender.retryAtMs = 0
+    this.dialMore()
   }
 
   /** Dials whom it may, up to as many as are asked at once. */
@@ -88,13 +97,19 @@ export class Senders {
     if (ended.aborted) return
     const nowMs = clock.nowMs()
     let busy = 0
-    for (const { phase } of this.#byPeer.values()) if (phase !== 'resting') busy += 1
+    let dialling = 0
+    for (const { phase, isHere } of this.#byPeer.values()) {
+      if (phase !== 'resting') busy += 1
+      if (phase === 'dialling' && !isHere) dialling += 1
+    }
     for (const sender of this.#byPeer.values()) {
       if (busy >= sendersMax) return
       if (sender.phase !== 'resting' || nowMs < sender.retryAtMs) continue
+      if (!sender.isHere && dialling >= dialsMax) continue
       sender.retryAtMs = book.avoidUntilMs(sender.peer, bundle)
       if (nowMs < sender.retryAtMs) continue
       busy += 1
+      if (!sender.isHere) dialling += 1
       void this.#dial(sender)
     }
   }
@@ -143,6 +158,16 @@ export class Senders {
     }
   }
 
+  #know(peer: PeerId): Sender | undefined {
+    const known = this.#byPeer.get(peer)
+    if (known) return known
+    const { self, ended } = this.#with
+    if (peer === self || ended.aborted || this.#byPeer.size >= knownPeersMax) return undefined
+    const sender = new Sender(peer)
+    this.#byPeer.set(peer, sender)
+    return sender
+  }
+
   async #dial(sender: Sender): Promise<void> {
     const { pool, logger, clock, random, ended } = this.#with
     sender.phase = 'dialling'
@@ -155,7 +180,9 @@ export class Senders {
       this.#with.join(sender)
     } catch (error) {
       logger.debug({ peer: sender.peer, error }, 'a possible holder could not be joined')
+      sender.isHere = false
       sender.rest(clock.nowMs(), random)
     }
+    this.dialMore()
   }
 }

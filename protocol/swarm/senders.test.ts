@@ -1,0 +1,78 @@
+import { expect } from 'chai'
+import type { BundleId, PeerId } from '../ids.ts'
+import { silentLogger } from '../log/index.ts'
+import { createPeerBook } from './peer-book.ts'
+import type { RequesterSession } from './requester.ts'
+import { Senders } from './senders.ts'
+
+const bundle = 'bundle' as BundleId
+const hint = (peer: string) => ({ peer: peer as PeerId, addresses: [] })
+
+/** Senders of home `m` whose dials end when the test says so. */
+function street() {
+  const ended = new AbortController()
+  const dials = new Map<string, PromiseWithResolvers<RequesterSession>>()
+  const dialled: string[] = []
+  let nowMs = 0
+  const senders = new Senders({
+    ...{ bundle, self: 'm' as PeerId, book: createPeerBook(), logger: silentLogger },
+    pool: {
+      open({ peer }) {
+        dialled.push(peer)
+        const dial = Promise.withResolvers<RequesterSession>()
+        dials.set(peer, dial)
+        return dial.promise
+      },
+      stop: async () => undefined,
+    },
+    clock: { nowMs: () => nowMs, sleep: () => Promise.reject(new Error('not used')) },
+    random: () => 0.5,
+    ended: ended.signal,
+    join: () => undefined,
+    onRest: () => undefined,
+  })
+  return {
+    senders,
+    dialled,
+    async open(peer: string) {
+      dials.get(peer)?.resolve({} as RequesterSession)
+      await new Promise(setImmediate)
+    },
+    async fail(peer: string) {
+      dials.get(peer)?.reject(new Error('nobody there'))
+      await new Promise(setImmediate)
+    },
+    pass(ms: number) {
+      nowMs += ms
+      senders.dialMore()
+    },
+  }
+}
+
+describe('the senders of a download', () => {
+  it('are dialled a few at a time, the first of the hints first', async () => {
+    const { senders, dialled, open, fail } = street()
+    senders.add(['cache', 'n', 'o', 'p', 'q'].map(hint))
+    expect(dialled).to.deep.equal(['cache', 'n'])
+    await open('n')
+    expect(dialled).to.deep.equal(['cache', 'n', 'o'])
+    await fail('cache')
+    expect(dialled).to.deep.equal(['cache', 'n', 'o', 'p'])
+  })
+  it('are left to dial us, when that is their turn, for a while', () => {
+    const { senders, dialled, pass } = street()
+    senders.add(['n', 'a'].map(hint))
+    expect(dialled).to.deep.equal(['n'])
+    pass(1_000)
+    expect(dialled).to.deep.equal(['n'])
+    pass(1_500)
+    expect(dialled).to.deep.equal(['n', 'a'])
+  })
+  it('are joined at once when they have come', () => {
+    const { senders, dialled } = street()
+    senders.add(['cache', 'n', 'a', 'b'].map(hint))
+    senders.heardOf('a' as PeerId)
+    senders.heardOf('z' as PeerId)
+    expect(dialled).to.deep.equal(['cache', 'n', 'a', 'z'])
+  })
+})
