@@ -100,6 +100,12 @@ export const configSchema = Type.Object({
       description: "the chef's own engine, for kind host",
       default: '/var/run/docker.sock',
     }),
+    imageTransfer: Type.Union([Type.Literal('auto'), Type.Literal('pull'), Type.Literal('load')], {
+      description:
+        'pull: the engine pulls from the node; load: images are streamed into it, for one that ' +
+        'cannot reach 127.0.0.1 of this machine (Docker Desktop), at twice the disk; auto: as it can',
+      default: 'auto',
+    }),
     allowEnv: Type.Boolean({
       description: "let the chef's own engine write environment variables to its disk",
       default: false,

@@ -113,13 +113,15 @@ export function createAllocations(
 
   const begin = async ({ signed, order, secrets, deadlineMs }: Beginning): Promise<void> => {
     const prior = docket.get(order.slot)
+    // Held over the change of hands: between two epochs it must not be evicted either.
+    const held = images.transfer(order.bundle)
     if (prior?.order.instance === order.instance) await prior.instance.handOver()
     const instance = startInstance(
       {
         order,
         secrets,
         node,
-        imageIsShared: () => docket.sharesBundle(order),
+        imageIsShared: () => docket.sharesImage(order.slot, secrets.manifestDigest),
         onChange: onReport,
       },
       { engine, images, clock, logger },
@@ -127,6 +129,7 @@ export function createAllocations(
     const entry: DocketEntry = {
       order,
       signed,
+      image: secrets.manifestDigest,
       instance,
       settled: instance.ended
         .then(() => recordEnd(entry, { docket, book, keys, keysInUse, tellGuard, clock, logger }))
@@ -135,6 +138,7 @@ export function createAllocations(
       stopAtMs: deadlineMs,
     }
     docket.begin(entry)
+    await held.release()
   }
 
   const keysInUse = (): readonly Uint8Array[] =>
@@ -149,7 +153,7 @@ export function createAllocations(
     const memory = book.memory(order.slot)
     const orderHash = orderHashOf(signed)
     if (judgeAllocation(order, { self: node, nowMs, memory, orderHash }) === 'redelivered') return
-    admit(order, signed, [...running(), ...taking], allocationsMax)
+    admit(order, signed, [...docket.orderBytes(), ...taking], allocationsMax)
     taking.set(order.slot, signed.payload.length)
     try {
       await start(signed, order)
@@ -157,9 +161,6 @@ export function createAllocations(
       taking.delete(order.slot)
     }
   }
-
-  const running = (): [SlotId, number][] =>
-    docket.entries().map(({ order, signed }) => [order.slot, signed.payload.length])
 
   const start = async (signed: Signed, order: Allocation): Promise<void> => {
     // Before anything is on record: what cannot be opened is not taken.

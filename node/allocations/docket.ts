@@ -8,6 +8,7 @@ import { PotluckError } from '../../protocol/errors.ts'
 import {
   type BundleId,
   compareFence,
+  type Digest,
   type Fence,
   type InstanceId,
   type SlotId,
@@ -19,6 +20,8 @@ import type { Instance } from './instance.ts'
 export type DocketEntry = {
   readonly order: Allocation
   readonly signed: Signed
+  /** The digest of its manifest. */
+  readonly image: Digest
   readonly instance: Instance
   /** Its end is on record: key forgotten, order over. */
   readonly settled: Promise<void>
@@ -77,6 +80,11 @@ export class Docket {
     }))
   }
 
+  /** Slots, and how long their orders are. */
+  orderBytes(): readonly [SlotId, number][] {
+    return this.entries().map(({ order, signed }) => [order.slot, signed.payload.length])
+  }
+
   reports(): readonly InstanceReport[] {
     return [...this.entries().map(({ instance }) => instance.report()), ...this.#finished.values()]
   }
@@ -85,9 +93,9 @@ export class Docket {
     return new Map(this.entries().map(({ order, stopAtMs }) => [order.instance, stopAtMs]))
   }
 
-  /** Whether another slot runs the same image. */
-  sharesBundle({ slot, bundle }: Allocation): boolean {
-    return this.entries().some(({ order }) => order.bundle === bundle && order.slot !== slot)
+  /** Whether another slot than this one runs the image: bundles may be shared by several. */
+  sharesImage(slot: SlotId, image: Digest): boolean {
+    return this.entries().some((entry) => entry.image === image && entry.order.slot !== slot)
   }
 
   /** @throws {PotluckError} NO_TICKET */

@@ -1,18 +1,21 @@
 /**
  * An image on its way into this node's engine: chunks from the swarm into the store, and out of it
- * through the loopback endpoint while more arrive. One transfer a bundle is shared by all instances
- * that want it.
+ * through the loopback endpoint (or streamed, where the engine cannot reach it) while more arrive.
+ * One download a bundle is shared by all instances that want it, and it stays while one does.
  */
-
-import type { BundleStore, StoredBundle } from '../../protocol/chunk-store/index.ts'
+import type { ChunkSource } from '../../protocol/bundle/index.ts'
+import type { BundleStore } from '../../protocol/chunk-store/index.ts'
+import type { Clock } from '../../protocol/clock.ts'
 import type { InstanceReport } from '../../protocol/control/index.ts'
+import { PotluckError } from '../../protocol/errors.ts'
 import type { BundleId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { AllocationSecrets, PeerHint } from '../../protocol/orders/index.ts'
 import type { Download, Swarm } from '../../protocol/swarm/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
-import { openEndpoint } from '../endpoint/index.ts'
-import type { Engine } from '../engine/engine.ts'
+import { openEndpoint, openPlainImage, type PlainImage } from '../endpoint/index.ts'
+import type { Engine, ImageArchive } from '../engine/engine.ts'
+import { askedFirst } from './asked-first.ts'
 
 type Progress = Pick<
   InstanceReport,
@@ -34,6 +37,7 @@ export interface Transfer {
 }
 
 export interface ImageFetcher {
+  /** From now until its `release` the bundle is not evicted, whether it is here already or comes. */
   transfer(bundle: BundleId): Transfer
 }
 
@@ -46,12 +50,13 @@ export type ImageFetcherComponents = Readonly<{
   /** Who may hold it, as the order says. */
   hintsFor: (bundle: BundleId) => readonly PeerHint[]
   isCache: (peer: PeerId) => boolean
+  clock: Clock
   logger: Logger
 }>
 
 /** Fetches images for this node's instances. */
 export function createImageFetcher(components: ImageFetcherComponents): ImageFetcher {
-  const { swarm, store, engine, ticketFor, hintsFor, isCache, logger } = components
+  const { swarm, store, engine, ticketFor, hintsFor, isCache, clock, logger } = components
   const users = new Map<BundleId, number>()
 
   const progressOf = (download: Download | undefined, servedBytes: number): Progress => {
@@ -70,14 +75,19 @@ export function createImageFetcher(components: ImageFetcherComponents): ImageFet
     }
   }
 
-  const enginePull = async (
+  const intoEngine = async (
     secrets: AllocationSecrets,
-    source: StoredBundle,
-    options: { readonly signal: AbortSignal; readonly onServed: (bytes: number) => void },
+    source: ChunkSource,
+    { signal, onServed }: { signal: AbortSignal; onServed: (bytes: number) => void },
   ): Promise<string> => {
-    const endpoint = await openEndpoint({ secrets, source, onServed: options.onServed }, { logger })
+    const plain = openPlainImage({ secrets, source, onServed })
+    const image = secrets.manifestDigest
+    if ((await engine.imageTransfer({ signal })) === 'load') {
+      return await engine.load(archiveOf(plain, secrets), { signal })
+    }
+    const endpoint = await openEndpoint({ image, plain }, { logger })
     try {
-      await engine.pull(endpoint.pull, { signal: options.signal })
+      await engine.pull(endpoint.pull, { signal })
       return endpoint.pull.reference
     } finally {
       await endpoint.close()
@@ -88,29 +98,28 @@ export function createImageFetcher(components: ImageFetcherComponents): ImageFet
     transfer(bundle) {
       let download: Download | undefined
       let servedBytes = 0
-      let isUser = false
+      let isUser = true
+      users.set(bundle, (users.get(bundle) ?? 0) + 1)
+      store.pin(bundle)
       return {
         progress: () => progressOf(download, servedBytes),
         async pull(secrets, { signal, onUnpacking }) {
-          if (!isUser) users.set(bundle, (users.get(bundle) ?? 0) + 1)
-          isUser = true
           const failed = new AbortController()
           const both = AbortSignal.any([signal, failed.signal])
-          download = swarm.download({
+          const under = swarm.download({
             bundle,
             ticket: () => ticketFor(bundle),
             hints: hintsFor(bundle).map(({ peer, addrs }) => ({ peer, addresses: addrs })),
             signal: both,
           })
-          const fetched = download.done.then(() => onUnpacking())
-          const pulled = download.descriptor.then((stored) => {
-            store.pin(bundle)
-            return enginePull(secrets, stored, {
-              signal: both,
-              onServed: (bytes) => {
-                servedBytes += bytes
-              },
-            })
+          download = under
+          const fetched = under.done.then(() => onUnpacking())
+          const pulled = under.descriptor.then((stored) => {
+            const source = askedFirst(stored, { prefer: under.prefer, clock })
+            const onServed = (bytes: number): void => {
+              servedBytes += bytes
+            }
+            return intoEngine(secrets, source, { signal: both, onServed })
           })
           try {
             const [reference] = await Promise.all([pulled, fetched])
@@ -132,6 +141,22 @@ export function createImageFetcher(components: ImageFetcherComponents): ImageFet
           }
         },
       }
+    },
+  }
+}
+
+/** The image as an engine takes it that cannot pull. */
+function archiveOf(
+  plain: PlainImage,
+  { manifest, manifestDigest }: Pick<AllocationSecrets, 'manifest' | 'manifestDigest'>,
+): ImageArchive {
+  return {
+    image: manifestDigest,
+    manifest,
+    async *open(digest, { signal }) {
+      const item = plain.items.get(digest)
+      if (!item) throw new PotluckError('BUNDLE_MISMATCH', `blob ${digest} is not the order's`)
+      yield* plain.read(item, { start: 0, end: item.sizeBytes }, signal)
     },
   }
 }

@@ -120,6 +120,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     ticketFor: (bundle) => allocations.docket.ticketFor(bundle),
     hintsFor: (bundle) => allocations.docket.hintsFor(bundle),
     isCache: peer.lists.isCache,
+    clock,
     logger,
   })
   const allocations: Allocations = createAllocations(

@@ -63,7 +63,8 @@ export async function startEngineHost(
   const { clock, logger, user, signal } = components
   const kind = engineKind(config.engine.kind, user)
   if (kind === 'simulated') {
-    const engine = createSimulatedEngine({ pull: 'fetch' }, { clock })
+    const transfer = config.engine.imageTransfer === 'load' ? 'load' : 'pull'
+    const engine = createSimulatedEngine({ pull: 'fetch', transfer }, { clock })
     return { engine, guard: noGuard, ensure: async () => undefined, stop: () => engine.close() }
   }
   if (user.uid !== 0) {
@@ -105,6 +106,7 @@ export async function startEngineHost(
         node,
         managed: managed !== undefined,
         allowEnvOnHostEngine: config.engine.allowEnv,
+        imageTransfer: config.engine.imageTransfer,
         dns: config.engine.dns,
         ...(nofileMax === undefined ? {} : { nofileMax }),
       },

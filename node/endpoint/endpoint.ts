@@ -9,21 +9,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ChunkSource } from '../../protocol/bundle/index.ts'
-import { readBlobRange } from '../../protocol/bundle/index.ts'
 import { PotluckError } from '../../protocol/errors.ts'
+import type { Digest } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
-import type { AllocationSecrets } from '../../protocol/orders/index.ts'
 import type { PullSource } from '../engine/engine.ts'
-import { type Answer, answerPull, type Part, type Pull, type Servable } from './answer.ts'
-
-export type EndpointInit = Readonly<{
-  secrets: Pick<AllocationSecrets, 'manifest' | 'manifestDigest' | 'mediaType' | 'blobs'>
-  /** The bundle's chunks; its blobs stand in the order of `secrets.blobs`. */
-  source: ChunkSource
-  /** Called with the number of plaintext bytes that went to the engine. */
-  onServed?: (bytes: number) => void
-}>
+import { type Answer, answerPull, type Pull } from './answer.ts'
+import type { PlainImage } from './plain-image.ts'
 
 export interface PullEndpoint {
   readonly pull: PullSource
@@ -35,15 +26,11 @@ const repository = 'bundle'
 /** Docker fetches three layers at once; more than this is not our engine. */
 const connectionsMax = 32
 
-/**
- * Opens the endpoint of one pull.
- * @throws {PotluckError} BUNDLE_MISMATCH: the descriptor is not of the blobs in the order.
- */
+/** Opens the endpoint of one pull. @param image the digest of its manifest */
 export async function openEndpoint(
-  init: EndpointInit,
+  { image, plain }: { readonly image: Digest; readonly plain: PlainImage },
   { logger }: { readonly logger: Logger },
 ): Promise<PullEndpoint> {
-  const items = itemsOf(init)
   const closed = new AbortController()
   const server = createServer({ maxHeaderSize: 16_384, requestTimeout: 10_000 })
   server.maxConnections = connectionsMax
@@ -55,17 +42,17 @@ export async function openEndpoint(
     repository,
     username: 'potluck',
     password: randomBytes(24).toString('base64url'),
-    items,
+    items: plain.items,
   }
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    serve(init, pull, request, response, closed.signal).catch((error: unknown) => {
+    serve(plain, pull, request, response, closed.signal).catch((error: unknown) => {
       if (!closed.signal.aborted) logger.debug({ error }, 'an answer of the endpoint broke off')
       response.destroy()
     })
   })
   return {
     pull: {
-      reference: `${pull.host}/${repository}@${init.secrets.manifestDigest}`,
+      reference: `${pull.host}/${repository}@${image}`,
       username: pull.username,
       password: pull.password,
     },
@@ -78,32 +65,8 @@ export async function openEndpoint(
   }
 }
 
-function itemsOf({ secrets, source }: EndpointInit): Map<string, Servable> {
-  const items = new Map<string, Servable>()
-  const cuts = source.layout.descriptor.blobs
-  secrets.blobs.forEach((blob, blobIndex) => {
-    const cut = cuts[blobIndex]
-    if (cut?.id !== blob.id || cut.sizeBytes !== blob.sizeBytes) {
-      throw new PotluckError('BUNDLE_MISMATCH', `blob ${blobIndex} is not the order's`)
-    }
-    items.set(blob.digest, {
-      digest: blob.digest,
-      sizeBytes: blob.sizeBytes,
-      mediaType: 'application/octet-stream',
-      content: { blobIndex },
-    })
-  })
-  items.set(secrets.manifestDigest, {
-    digest: secrets.manifestDigest,
-    sizeBytes: secrets.manifest.length,
-    mediaType: secrets.mediaType,
-    content: { manifest: secrets.manifest },
-  })
-  return items
-}
-
 async function serve(
-  init: EndpointInit,
+  plain: PlainImage,
   pull: Pull,
   request: IncomingMessage,
   response: ServerResponse,
@@ -121,29 +84,9 @@ async function serve(
   const left = new AbortController()
   response.once('close', () => left.abort(new Error('the engine hung up')))
   const signal = AbortSignal.any([left.signal, closed])
-  await pipeline(Readable.from(bytesOf(init, answer.item, answer.part, signal)), response, {
+  await pipeline(Readable.from(plain.read(answer.item, answer.part, signal)), response, {
     signal,
   })
-}
-
-async function* bytesOf(
-  { secrets, source, onServed }: EndpointInit,
-  { content }: Servable,
-  { start, end }: Part,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  if ('manifest' in content) {
-    const bytes = content.manifest.subarray(start, end)
-    onServed?.(bytes.length)
-    yield bytes
-    return
-  }
-  const key = secrets.blobs[content.blobIndex]?.key
-  if (!key) throw new PotluckError('BUNDLE_MISMATCH', `no key for blob ${content.blobIndex}`)
-  for await (const piece of readBlobRange(source, content.blobIndex, key, { start, end, signal })) {
-    onServed?.(piece.length)
-    yield piece
-  }
 }
 
 function writeHead(answer: Answer, response: ServerResponse): void {

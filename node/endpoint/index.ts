@@ -1,2 +1,3 @@
-/** The loopback endpoint: what this node's own engine pulls an allocation's image from. */
-export { type EndpointInit, openEndpoint, type PullEndpoint } from './endpoint.ts'
+/** What goes to this node's own engine: an allocation's image in plain text, and where it pulls it. */
+export { openEndpoint, type PullEndpoint } from './endpoint.ts'
+export { openPlainImage, type PlainImage, type PlainImageInit } from './plain-image.ts'
