@@ -21,7 +21,7 @@ import {
   softwareVersion,
 } from '../protocol/peer/index.ts'
 import { createLevelStore, type Store } from '../protocol/store/index.ts'
-import { createSwarm } from '../protocol/swarm/index.ts'
+import { createSwarm, type SeedShare } from '../protocol/swarm/index.ts'
 import type { CacheConfig } from './config.ts'
 import { createIngester, createYoungCollector } from './ingest/index.ts'
 import { createRegistryClient, createSimulatedSource, type ImageSource } from './oci/index.ts'
@@ -65,6 +65,7 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
         ...{ mesh: peer.mesh, store: bundles, holders: peer.holders, logger },
         ...{ verifyTicket: peer.verifyTicket, timeMs: peer.time.nowMs },
         onMisbehaviour: misbehaviour.note,
+        seed: () => seedShare(peer),
       },
     )
     await swarm.start()
@@ -89,6 +90,13 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
   } finally {
     await owned.disposeAsync()
   }
+}
+
+/** Which of the roster's caches this one is, in an order that all of them know. */
+function seedShare({ id, lists }: Peer): SeedShare {
+  const caches = lists.members('cache').map(({ peer }) => peer)
+  const index = caches.sort().indexOf(id)
+  return index < 0 ? { index: 0, of: 1 } : { index, of: caches.length }
 }
 
 function createSource(

@@ -7,12 +7,13 @@ import { Bitfield } from '../bundle/index.ts'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import { describeError } from '../errors.ts'
-import type { BundleId, PeerId } from '../ids.ts'
+import type { PeerId } from '../ids.ts'
 import { ChunkAsker } from './chunk-asker.ts'
 import { ChunkKeeper } from './chunk-keeper.ts'
 import { HaveTeller, seedHaveDelayMs } from './have-teller.ts'
 import type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 import { Picker } from './picker.ts'
+import type { Room } from './room.ts'
 import type { Sender } from './sender.ts'
 import type { Senders } from './senders.ts'
 import type { SwarmStats } from './stats.ts'
@@ -21,12 +22,12 @@ import { decodeRuns } from './wire.ts'
 
 export type ChunkExchangeComponents = Readonly<{
   stored: StoredBundle
+  /** Closed by whoever opened it. */
+  room: Room
   senders: Senders
   bucket: TokenBucket
   /** What telling of new chunks may cost, over all downloads. */
   haveAllowance: TokenBucket
-  /** Whether a peer asks us for this bundle, and so hears what is new in any case. */
-  hearsUs: (peer: PeerId, bundle: BundleId) => boolean
   stats: SwarmStats
   clock: Clock
   /** Uniform in [0, 1). */
@@ -52,8 +53,10 @@ export class ChunkExchange {
     const { layout, held } = stored
     this.stored = stored
     this.#with = components
+    components.room.asks = (peer) => senders.get(peer)?.phase === 'joined'
     this.#picker = new Picker({
       chunkCount: layout.chunkCount,
+      maps: components.room.maps,
       held,
       bytesOf: (chunk) => layout.locate(chunk).travelBytes,
       random,
@@ -90,16 +93,14 @@ export class ChunkExchange {
     this.#picker.prefer(chunk)
   }
 
-  peerHolds(peer: PeerId, chunk: number): boolean {
-    return this.#picker.peerHolds(peer, chunk)
-  }
-
   /** Takes what a sender said it has, now that the numbers mean something. */
   learn(sender: Sender): void {
     const { held } = sender
     if (!held) return
     try {
-      this.#picker.setPeer(sender.peer, Bitfield.fromBytes(this.stored.layout.chunkCount, held))
+      const map = Bitfield.fromBytes(this.stored.layout.chunkCount, held)
+      this.#picker.setPeer(sender.peer, map, this.#with.clock.nowMs())
+      this.#with.room.maps.link(sender.peer, sender.link)
     } catch (error) {
       this.#with.blame(sender.peer, 'malformed', { detail: describeError(error) })
       return
@@ -116,7 +117,8 @@ export class ChunkExchange {
       this.#with.blame(peer, 'malformed', { detail: 'runs of a have' })
       return
     }
-    for (const run of decoded) this.#picker.peerGained(peer, run)
+    const nowMs = this.#with.clock.nowMs()
+    for (const run of decoded) this.#picker.peerGained(peer, run, nowMs)
   }
 
   /** A chunk came. @param live its request was not cancelled */
@@ -151,7 +153,7 @@ export class ChunkExchange {
   /** Forgets a sender; what was asked of it is free. */
   remove({ peer, outstandingBytes }: Sender): void {
     this.#with.bucket.giveBack(outstandingBytes, this.#with.clock.nowMs())
-    this.#picker.removePeer(peer)
+    this.#picker.removePeer(peer, this.#with.room.includes(peer))
   }
 
   /** Takes back what would come for longer than a second under a lowered limit. */
@@ -193,14 +195,15 @@ export class ChunkExchange {
     this.#with.onChange()
   }
 
-  /** Tells a sender what we have, and will have: those that ask us hear it in any case. */
+  /** Tells a sender what we have, and will have: whom it serves first depends on it. */
   #tellFrom(sender: Sender): void {
     if (sender.teller) return
-    const { clock, haveAllowance, hearsUs, senders } = this.#with
+    const { clock, haveAllowance, room, senders } = this.#with
     const { id, held } = this.stored
     const teller = new HaveTeller({
       ...{ clock, delayMs: seedHaveDelayMs, allowance: haveAllowance },
-      wants: () => !hearsUs(sender.peer, id),
+      // Those that ask us hear it in any case.
+      wants: () => !room.includes(sender.peer),
       write: async (runs) => await sender.session?.have(id, runs),
       onFault: () => senders.rest(sender),
     })

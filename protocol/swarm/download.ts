@@ -9,6 +9,7 @@ import { describeError, errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import type { PeerAddress } from '../mesh/index.ts'
+import type { Audiences } from './audience.ts'
 import { ChunkExchange } from './chunk-exchange.ts'
 import { DescriptorFetch } from './descriptor-fetch.ts'
 import { breachCodes, DownloadStoppedError, RefusedError } from './errors.ts'
@@ -33,8 +34,7 @@ export type DownloadComponents = Readonly<{
   bucket: TokenBucket
   /** What telling of new chunks may cost, over all downloads. */
   haveAllowance: TokenBucket
-  /** Whether a peer asks us for this bundle, and so hears what is new in any case. */
-  hearsUs: (peer: PeerId, bundle: BundleId) => boolean
+  audience: Audiences
   /** What we say of our own link. */
   linkRates: () => LinkRates
   clock: Clock
@@ -145,10 +145,6 @@ export class BundleDownload implements RequesterListener {
     this.#pumpSoon()
   }
 
-  peerHolds(peer: PeerId, chunk: number): boolean {
-    return this.#chunks?.peerHolds(peer, chunk) ?? false
-  }
-
   /** Starts. Ends by itself when the bundle is complete. */
   start(): void {
     const stored = this.#with.store.get(this.bundle)
@@ -161,6 +157,7 @@ export class BundleDownload implements RequesterListener {
     if (!this.active) return
     this.#ended.abort(reason)
     this.#chunks?.close()
+    this.#with.audience.close(this.bundle)
     this.#senders.leaveAll()
     this.#done.reject(reason)
     this.#described.reject(reason)
@@ -264,12 +261,13 @@ export class BundleDownload implements RequesterListener {
   }
 
   #describe(stored: StoredBundle): void {
-    const { bucket, stats, clock, random, haveAllowance, hearsUs } = this.#with
+    const { bucket, stats, clock, random, haveAllowance, audience } = this.#with
     const chunks = new ChunkExchange({
       ...{ stored, bucket, stats, clock, random },
       senders: this.#senders,
       blame: (peer, kind, facts) => this.#blame(peer, kind, facts),
-      ...{ haveAllowance, hearsUs },
+      haveAllowance,
+      room: audience.open(stored),
       onChange: () => this.#changed(stored),
       onFault: (error) => this.stop(error),
     })

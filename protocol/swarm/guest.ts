@@ -22,6 +22,8 @@ export interface Audience {
   requested(guest: Guest, run: Run): void
   /** A chunk starts on its way to it. */
   sending(guest: Guest, chunk: number): void
+  /** The stream took it. */
+  sent(guest: Guest, chunk: number): void
 }
 
 /** A `join` as it came. */
@@ -97,8 +99,8 @@ export class Guest {
   }
 
   /** Tells it of chunks that it may ask for from now on. */
-  reveal({ start, count }: Run): void {
-    for (let chunk = start; chunk < start + count; chunk++) this.#with.teller.add(chunk)
+  reveal(chunks: Iterable<number>): void {
+    for (const chunk of chunks) this.#with.teller.add(chunk)
   }
 
   /** Names others to it. */

@@ -9,6 +9,8 @@ import { encodeRuns } from './wire.ts'
 
 /** 20 to 50 ms (swarm.md 2.4): between homes that ask one another. */
 export const homeHaveDelayMs = 30
+/** From a seed, which tells a home what to ask for next: a home that waits leaves a link idle. */
+export const revealDelayMs = 5
 /** To a holder that asks nothing in return: it needs it only to choose whom to serve. */
 export const seedHaveDelayMs = 250
 /** A message on the wire: Ethernet, IP, TCP, Noise, yamux and our own frame, and a pair of runs. */

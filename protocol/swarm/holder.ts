@@ -12,7 +12,7 @@ import type { Logger } from '../log/index.ts'
 import { type Channel, openChannel, type Pace } from '../wire/index.ts'
 import { TooManyRequestsError } from './errors.ts'
 import { type Audience, Guest } from './guest.ts'
-import { HaveTeller, homeHaveDelayMs } from './have-teller.ts'
+import { HaveTeller } from './have-teller.ts'
 import { TicketDesk, type VerifyTicket } from './ticket-desk.ts'
 import { createTokenBucket, type TokenBucket } from './token-bucket.ts'
 import type { UploadJob } from './upload-queue.ts'
@@ -55,6 +55,8 @@ export type HolderComponents = Readonly<{
   linkRates: () => LinkRates
   /** What telling of new chunks may cost, over all sessions. */
   haveAllowance: TokenBucket
+  /** How long new chunks wait for more of them before a peer is told. */
+  haveDelayMs: number
   onSent: (peer: PeerId, bytes: number) => void
   verifyTicket: VerifyTicket
   timeMs: () => number | undefined
@@ -173,6 +175,7 @@ export class HolderSession implements Requester {
       { body, signal, pace },
     )
     this.#with.onSent(this.peer, body.length)
+    if (guest) this.#with.audience.sent(guest, job.number)
   }
 
   #handle(ask: Ask): void {
@@ -220,13 +223,13 @@ export class HolderSession implements Requester {
   }
 
   #guest(bundle: BundleId): Guest {
-    const { clock, audience, linkRates, haveAllowance, peerHolds } = this.#with
+    const { clock, audience, linkRates, haveAllowance, haveDelayMs, peerHolds } = this.#with
     const { signal } = this.#ended
     const guest: Guest = new Guest(this.peer, bundle, {
       ...{ audience, linkRates },
       answer: (answer) => this.#answer(answer),
       teller: new HaveTeller({
-        ...{ clock, delayMs: homeHaveDelayMs, allowance: haveAllowance },
+        ...{ clock, delayMs: haveDelayMs, allowance: haveAllowance },
         wants: (chunk) => !peerHolds(this.peer, bundle, chunk),
         write: (runs) => this.#channel.write({ t: 'have', number: guest.number, runs }, { signal }),
         onFault: (error) => this.#end(error),

@@ -11,6 +11,7 @@ export {
 } from './errors.ts'
 export type { SwarmLimits } from './line.ts'
 export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
+export type { SeedShare } from './schedule/index.ts'
 export type { TicketSource } from './senders.ts'
 export {
   createSwarm,
@@ -23,5 +24,5 @@ export {
   transferClock,
 } from './swarm.ts'
 export type { VerifyTicket } from './ticket-desk.ts'
-export { wireBytes } from './wire-bytes.ts'
 export { chunksProtocol, type LinkRates, type RefusalCode } from './wire.ts'
+export { wireBytes } from './wire-bytes.ts'

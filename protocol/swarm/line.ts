@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts'
 import type { Pace } from '../wire/index.ts'
 import { createSpread } from './spread.ts'
 import { countingWire, createTokenBucket, type TokenBucket } from './token-bucket.ts'
+import type { LinkRates } from './wire.ts'
 
 /** Bytes a second on the wire; absent: no limit. */
 export type SwarmLimits = Readonly<{ uploadBytesPerS?: number; downloadBytesPerS?: number }>
@@ -17,6 +18,12 @@ export interface Line {
   readonly downloads: TokenBucket
   /** Counts from now on, also for what is under way. */
   setLimits(limits: SwarmLimits): void
+  /** What telling others of new chunks may cost: 2% of the uplink. */
+  readonly haves: TokenBucket
+  /** Our uplink: the limit, else what was measured; undefined: not known. */
+  uploadBytesPerS(): number | undefined
+  /** Takes what was measured meanwhile into account. Call a few times a second. */
+  refresh(): void
   /** How what is sent now is to be cut and timed; undefined: whole. */
   pace(): Pace | undefined
 }
@@ -24,12 +31,26 @@ export interface Line {
 /** So long a stall of the process costs no rate; so long a burst after it may last. */
 const burstMs = 100
 
+/** Of the uplink, telling of new chunks may take so much; and so much in any case. */
+const haveShareMax = 0.02
+const haveBytesPerSMin = 4096
+const haveBurstBytes = 8192
+
+export type LineComponents = Readonly<{
+  clock: Clock
+  /** What was measured of the link. */
+  linkRates: () => LinkRates
+  signal: AbortSignal
+}>
+
 /** A line without limits until `setLimits`. */
-export function createLine({ clock, signal }: { clock: Clock; signal: AbortSignal }): Line {
+export function createLine({ clock, linkRates, signal }: LineComponents): Line {
   const up = createTokenBucket(minChunkSizeBytes, burstMs)
   const down = createTokenBucket(minChunkSizeBytes, burstMs)
   const spread = createSpread({ clock, signal })
-  return {
+  const haves = createTokenBucket(haveBurstBytes)
+  let limit: number | undefined
+  const line: Line = {
     uploads: countingWire(up, down),
     downloads: countingWire(down, up),
     setLimits({ uploadBytesPerS, downloadBytesPerS }) {
@@ -37,7 +58,17 @@ export function createLine({ clock, signal }: { clock: Clock; signal: AbortSigna
       up.setRate(uploadBytesPerS, nowMs)
       down.setRate(downloadBytesPerS, nowMs)
       spread.setRate(uploadBytesPerS)
+      limit = uploadBytesPerS
+      line.refresh()
+    },
+    haves,
+    uploadBytesPerS: () => limit ?? linkRates().uploadBytesPerS,
+    refresh() {
+      const rate = line.uploadBytesPerS()
+      const share = rate && Math.max(haveBytesPerSMin, rate * haveShareMax)
+      haves.setRate(share, clock.nowMs())
     },
     pace: spread.pace,
   }
+  return line
 }

@@ -69,12 +69,11 @@ export class PeerExchange {
   async #tell({ guest, told }: Member): Promise<void> {
     const peers: PeerAddress[] = []
     for (const peer of this.#draw(told)) {
-      // Told or found unreachable, it is not looked up again for this guest.
-      told.add(peer)
       const addresses = await this.#with.addressesOf(peer).catch(() => [])
-      if (addresses.length > 0) {
-        peers.push({ peer, addresses: addresses.slice(0, exchangedAddressesMax) })
-      }
+      // A peer that came just now is identified a moment later: it is told of the next time.
+      if (addresses.length === 0) continue
+      told.add(peer)
+      peers.push({ peer, addresses: addresses.slice(0, exchangedAddressesMax) })
     }
     if (peers.length > 0 && this.#members.has(guest)) guest.name(peers)
   }

@@ -5,7 +5,6 @@ import { describeError, errorCode } from '../errors.ts'
 import type { BundleId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { type Mesh, peerIdOf } from '../mesh/index.ts'
-import type { Audiences } from './audience.ts'
 import { breachCodes } from './errors.ts'
 import { type HolderComponents, HolderSession } from './holder.ts'
 import type { Misbehaviour } from './peer-book.ts'
@@ -27,7 +26,8 @@ export interface Serving {
 export function createServing(
   components: HolderComponents &
     Readonly<{
-      audience: Audiences
+      /** Called a few times a second while there is a swarm. */
+      onTick: () => void
       mesh: Mesh
       clock: Clock
       logger: Logger
@@ -35,7 +35,7 @@ export function createServing(
       signal: AbortSignal
     }>,
 ): Serving {
-  const { mesh, clock, logger, signal, uploader, audience, onMisbehaviour } = components
+  const { mesh, clock, logger, signal, onMisbehaviour } = components
   const sessions = new Set<HolderSession>()
   const running = new Set<Promise<void>>()
   let started = false
@@ -62,8 +62,7 @@ export function createServing(
     while (!signal.aborted) {
       await clock.sleep(tickMs, { signal }).catch(() => undefined)
       if (signal.aborted) return
-      uploader.tick()
-      audience.tick()
+      components.onTick()
     }
   }
 

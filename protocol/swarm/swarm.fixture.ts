@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'chai'
 import Type from 'typebox'
 import {
   bundleIdOf,
@@ -26,7 +27,14 @@ import {
 } from '../wire/index.ts'
 import { createHolderIndex } from './dht.ts'
 import type { Misbehaviour } from './peer-book.ts'
-import { createSwarm, type Swarm, type SwarmComponents, type SwarmInit } from './swarm.ts'
+import {
+  createSwarm,
+  type Download,
+  type DownloadRequest,
+  type Swarm,
+  type SwarmComponents,
+  type SwarmInit,
+} from './swarm.ts'
 import type { VerifyTicket } from './ticket-desk.ts'
 
 const codec = createCodec(
@@ -170,6 +178,30 @@ export function createSwarmStreet(): SwarmStreet {
       await Promise.all(stops.splice(0).map((stop) => stop()))
       await meshes.stop()
     },
+  }
+}
+
+/** Starts a download at `home` with a good ticket. */
+export function getBundle(
+  home: Home,
+  bundle: TestBundle,
+  from: readonly Home[],
+  more: Partial<DownloadRequest> = {},
+): Download {
+  return home.swarm.download({
+    bundle: bundle.id,
+    ticket: () => toyTicket(home.address.peer, bundle.id),
+    hints: from.map(({ address }) => address),
+    signal: AbortSignal.timeout(15_000),
+    ...more,
+  })
+}
+
+/** Reads every chunk back. */
+export async function expectWhole(stored: StoredBundle, bundle: TestBundle): Promise<void> {
+  expect(stored.complete).to.equal(true)
+  for (const [chunk, bytes] of bundle.chunks.entries()) {
+    expect(Buffer.compare(await stored.read(chunk), bytes)).to.equal(0)
   }
 }
 

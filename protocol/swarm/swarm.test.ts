@@ -1,38 +1,18 @@
 import { hash } from 'node:crypto'
 import { expect } from 'chai'
-import type { StoredBundle } from '../chunk-store/index.ts'
 import {
   createSwarmStreet,
-  type Home,
+  expectWhole,
+  getBundle as get,
   randomBundle,
   type SwarmStreet,
-  type TestBundle,
   toyTicket,
   until,
   withRead,
   wrapBundles,
 } from './swarm.fixture.ts'
-import type { Download } from './swarm.ts'
 
 const MiB = 1 << 20
-
-/** Starts a download at `home` with a good ticket. */
-function get(home: Home, bundle: TestBundle, from: readonly Home[], more = {}): Download {
-  return home.swarm.download({
-    bundle: bundle.id,
-    ticket: () => toyTicket(home.address.peer, bundle.id),
-    hints: from.map(({ address }) => address),
-    signal: AbortSignal.timeout(15_000),
-    ...more,
-  })
-}
-
-async function expectWhole(stored: StoredBundle, bundle: TestBundle): Promise<void> {
-  expect(stored.complete).to.equal(true)
-  for (const [chunk, bytes] of bundle.chunks.entries()) {
-    expect(Buffer.compare(await stored.read(chunk), bytes)).to.equal(0)
-  }
-}
 
 describe('swarm', function () {
   this.timeout(30_000)

@@ -13,14 +13,15 @@ import type { HolderIndex } from './dht.ts'
 import { BundleDownload, type DownloadProgress } from './download.ts'
 import { DownloadStoppedError } from './errors.ts'
 import { findHolders } from './find-holders.ts'
+import { homeHaveDelayMs, revealDelayMs } from './have-teller.ts'
 import { createLine, type SwarmLimits } from './line.ts'
 import { createPeerBook, type Misbehaviour } from './peer-book.ts'
+import type { SeedShare } from './schedule/index.ts'
 import type { TicketSource } from './senders.ts'
 import { createServing } from './serving.ts'
 import { createSessionPool } from './session-pool.ts'
 import { type PeerTraffic, SwarmStats } from './stats.ts'
 import type { VerifyTicket } from './ticket-desk.ts'
-import { createTokenBucket } from './token-bucket.ts'
 import { Uploader } from './uploader.ts'
 import type { LinkRates } from './wire.ts'
 
@@ -50,6 +51,8 @@ export type SwarmComponents = Readonly<{
   /** Finds holders beyond the hints. */
   holders?: HolderIndex
   clock?: Clock
+  /** For a cache: which of the network's seeds it is. Absent: a home, which shows all it has. */
+  seed?: () => SeedShare | undefined
   /** What is known of our own link; told to those we meet. */
   linkRates?: () => LinkRates
   /** Uniform in [0, 1). */
@@ -103,11 +106,6 @@ export interface Swarm {
 /** Storing a record at the peers nearest to its key. */
 const provideMs = 20_000
 
-/** Of the uplink, telling of new chunks may take so much; and so much in any case. */
-const haveShareMax = 0.02
-const haveBytesPerSMin = 4096
-const haveBurstBytes = 8192
-
 type Shared = { readonly download: BundleDownload; callers: number }
 
 /** A swarm on `mesh` over `store`. Serves from `start()` on. */
@@ -122,12 +120,22 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   const { signal } = stopped
   const stats = new SwarmStats()
   const book = createPeerBook()
-  const line = createLine({ clock, signal })
-  const uploader = new Uploader(init.uploadSlots === undefined ? {} : { slots: init.uploadSlots }, {
-    bucket: line.uploads,
-    clock,
-    signal,
+  const line = createLine({ clock, linkRates, signal })
+  const seed = components.seed ?? (() => undefined)
+  const audience = new Audiences({
+    ...{ clock, random, seed, uploadBytesPerS: line.uploadBytesPerS },
+    addressesOf: async (peer) => {
+      const { addresses } = await mesh.peerStore.get(toLibp2pPeerId(peer))
+      return addresses.map(({ multiaddr }) => multiaddr.toString())
+    },
   })
+  const uploader = new Uploader(
+    {
+      ...(init.uploadSlots === undefined ? {} : { slots: init.uploadSlots }),
+      ...{ rank: audience.rank(), uploadBytesPerS: line.uploadBytesPerS },
+    },
+    { bucket: line.uploads, clock, signal },
+  )
   const pool = createSessionPool({ mesh, logger, signal })
   const active = new Map<BundleId, Shared>()
   const running = new Set<Promise<unknown>>()
@@ -142,27 +150,20 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   }
   const setLimits = (limits: SwarmLimits): void => {
     line.setLimits(limits)
-    haveAllowance.setRate(
-      haveBytesPerS(limits.uploadBytesPerS ?? linkRates().uploadBytesPerS),
-      clock.nowMs(),
-    )
     uploader.pump()
     for (const { download } of active.values()) download.slowDown(limits.downloadBytesPerS)
   }
-  const haveAllowance = createTokenBucket(haveBurstBytes)
-  const audience = new Audiences({
-    ...{ clock, random },
-    addressesOf: async (peer) => {
-      const { addresses } = await mesh.peerStore.get(toLibp2pPeerId(peer))
-      return addresses.map(({ multiaddr }) => multiaddr.toString())
-    },
-  })
   const serving = createServing({
-    ...{ audience, linkRates, haveAllowance },
+    ...{ audience, linkRates, haveAllowance: line.haves },
+    haveDelayMs: components.seed ? revealDelayMs : homeHaveDelayMs,
     bundleOf: (bundle) => store.get(bundle),
     expects: (bundle) => active.get(bundle)?.download.active ?? false,
-    peerHolds: (peer, bundle, chunk) =>
-      active.get(bundle)?.download.peerHolds(peer, chunk) ?? false,
+    peerHolds: (peer, bundle, chunk) => audience.holds(peer, bundle, chunk),
+    onTick: () => {
+      line.refresh()
+      uploader.tick()
+      audience.tick()
+    },
     // Who wants a bundle soon has some of it.
     onJoin: (peer, bundle) => active.get(bundle)?.download.heardOf(peer),
     onSent: (peer, bytes) => stats.sent(peer, bytes),
@@ -196,8 +197,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     const download = new BundleDownload(bundle, ticket, {
       ...{ store, pool, book, stats, clock, random, logger, self, onMisbehaviour },
       bucket: line.downloads,
-      ...{ haveAllowance, linkRates },
-      hearsUs: (peer, id) => audience.includes(peer, id),
+      ...{ audience, linkRates, haveAllowance: line.haves },
       onDescriptor: ({ id }) => announce(id),
     })
     const entry = { download, callers: 0 }
@@ -255,11 +255,6 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
       peers: stats.peers(),
     }),
   }
-}
-
-function haveBytesPerS(uploadBytesPerS: number | undefined): number | undefined {
-  if (uploadBytesPerS === undefined) return undefined
-  return Math.max(haveBytesPerSMin, uploadBytesPerS * haveShareMax)
 }
 
 /**

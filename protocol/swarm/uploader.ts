@@ -6,6 +6,7 @@
  * with it: two chunks of memory), after half a minute it loses its stream.
  */
 import type { Clock } from '../clock.ts'
+import type { PeerId } from '../ids.ts'
 import { ReaderStalledError } from './errors.ts'
 import { UploadSlots } from './schedule/index.ts'
 import type { TokenBucket } from './token-bucket.ts'
@@ -17,6 +18,7 @@ const stalledMs = 30_000
 
 /** One inbound stream. */
 export interface Requester {
+  readonly peer: PeerId
   /** Bytes that `job` would send, for the limit; 0 when it cannot be served. */
   sizeOf(job: UploadJob): number
   /** Sends the answer; resolves when the stream took it. Must not throw. */
