@@ -1,6 +1,12 @@
 /**
- * Carries out what the picker decides, within each sender's credit: asks, cancels, and takes a
- * chunk over from a sender that keeps us waiting while a faster one is idle.
+ * Carries out what the picker decides, within each sender's credit: asks, cancels, and has a chunk
+ * handed over from a sender that keeps us waiting to one that is idle. Without that the fast homes
+ * of a street idle while chunks wait at the slow ones, and all wait for the slowest at the end.
+ *
+ * A chunk is not asked of two: the slow sender is told to let go of the request, and only when it
+ * says that it has is the chunk asked of the other (hypercore's "hotswap", swarm.md 2.4, without
+ * its duplicates: what was on its way already just comes). Only a sender that does not answer is
+ * passed over at the price of a possible duplicate, and that within a bound.
  */
 import assert from 'node:assert/strict'
 import type { BundleLayout, Run } from '../bundle/index.ts'
@@ -15,11 +21,13 @@ import { requestChunksMax } from './wire.ts'
 const askedPerSenderMax = 128
 /** Chunks that came and are being written, over all downloads: what memory they may take. */
 const writingBytesMax = 16 << 20
-/** What taking over may cost in chunks that came twice: a hundredth, but a few in any case. */
+/** A sender that was told to let go answers sooner, or something is wrong with it. */
+const letGoMs = 2_000
+/** What passing over may cost in chunks that came twice: a hundredth, but a few in any case. */
 const duplicateShareMax = 0.01
 const duplicateChunksFree = 4
 /** A chunk that is due sooner is waited for: both clocks and rates are not better than that. */
-const takeOverMinMs = 200
+const handOverMinMs = 200
 /** Requests in a sender's credit: one alone would leave it idle for a round trip. */
 const requestsPerCredit = 4
 
@@ -33,6 +41,8 @@ export type ChunkAskerComponents = Readonly<{
   stats: SwarmStats
 }>
 
+type Handover = Readonly<{ to: string; sinceMs: number; bytes: number }>
+
 /** Asks senders for what the picker chose, as far as their credit goes. */
 export class ChunkAsker {
   readonly #with: ChunkAskerComponents
@@ -40,6 +50,10 @@ export class ChunkAsker {
   readonly #chunkBytes: number
   /** Bytes of this bundle that came twice. */
   duplicateBytes = 0
+  /** Chunks that a sender was told to let go of, and for whom. */
+  readonly #handovers = new Map<number, Handover>()
+  /** Bytes that handovers will bring to a sender, if they succeed. */
+  readonly #promisedBytes = new Map<string, number>()
 
   constructor(components: ChunkAskerComponents) {
     this.#with = components
@@ -56,11 +70,12 @@ export class ChunkAsker {
     while (sender.asked.size < askedPerSenderMax && stats.writingBytes < writingBytesMax) {
       const waitMs = bucket.waitMs(1, nowMs)
       if (waitMs > 0) return waitMs
-      const freeBytes = allowedBytes - sender.outstandingBytes
+      const promisedBytes = this.#promisedBytes.get(sender.peer) ?? 0
+      const freeBytes = allowedBytes - sender.outstandingBytes - promisedBytes
       const choice = picker.choose(sender.peer, { ...run, freeBytes })
       if (!choice) {
-        if (freeBytes > 0 && sender.asked.size === 0) this.#takeOver(sender, nowMs)
-        return 0
+        if (freeBytes <= 0 || !this.#handOver(sender, nowMs)) return 0
+        continue
       }
       this.#request(sender, choice, nowMs)
     }
@@ -80,8 +95,25 @@ export class ChunkAsker {
     for (const chunk of freed) {
       this.#with.bucket.giveBack(sender.settle(chunk)?.bytes ?? 0, nowMs)
       this.#with.picker.release(chunk, sender.peer)
+      const handover = this.settled(chunk)
+      const next = handover && this.#with.senderOf(handover.to)
+      if (!next?.session || next === sender) continue
+      if (!this.#with.picker.reserve(chunk, next.peer)) continue
+      this.#request(next, { start: chunk, count: 1 }, nowMs)
     }
     return freed
+  }
+
+  /** A chunk came, or its request ended: it is handed over no more. */
+  settled(chunk: number): Handover | undefined {
+    const handover = this.#handovers.get(chunk)
+    if (!handover) return undefined
+    this.#handovers.delete(chunk)
+    const { to, bytes } = handover
+    const left = (this.#promisedBytes.get(to) ?? 0) - bytes
+    if (left > 0) this.#promisedBytes.set(to, left)
+    else this.#promisedBytes.delete(to)
+    return handover
   }
 
   #request(sender: Sender, { start, count }: Run, nowMs: number): void {
@@ -96,27 +128,39 @@ export class ChunkAsker {
     }
   }
 
-  /**
-   * Without it the last chunks wait for the slowest home of the street. Re-assigned rather than
-   * asked twice (hypercore's "hotswap", swarm.md 2.4); what was under way comes twice all the same.
-   */
-  #takeOver(sender: Sender, nowMs: number): void {
-    const { picker, layout, senderOf } = this.#with
-    const freeBytes = Math.max(
-      layout.travelBytes * duplicateShareMax,
-      duplicateChunksFree * this.#chunkBytes,
+  /** Has the chunk that we would wait for longest come from this sender. Returns whether it may. */
+  #handOver(sender: Sender, nowMs: number): boolean {
+    const { picker, senderOf } = this.#with
+    const worst = picker.slowest(
+      sender.peer,
+      (owner) => senderOf(owner)?.waitMs(nowMs) ?? 0,
+      (chunk) => !this.#lettingGo(chunk, nowMs),
     )
-    if (this.duplicateBytes > freeBytes) return
-    const worst = picker.slowest(sender.peer, (owner) => senderOf(owner)?.waitMs(nowMs) ?? 0)
     const owner = worst && senderOf(worst.owner)
     const asked = worst && owner?.asked.get(worst.chunk)
-    if (!worst || !owner || !asked) return
+    if (!worst || !owner?.session || !asked) return false
     // A sender that has not delivered yet is taken to need a second for a chunk.
     const rate = sender.credit.bytesPerS(nowMs) || asked.bytes
     const ownMs = (asked.bytes * 1000) / rate + sender.credit.roundTripMs()
-    if (worst.waitMs <= Math.max(takeOverMinMs, 2 * ownMs)) return
-    this.cancel(owner, asked.id, nowMs)
-    if (!picker.reserve(worst.chunk, sender.peer)) return
-    this.#request(sender, { start: worst.chunk, count: 1 }, nowMs)
+    if (worst.waitMs <= Math.max(handOverMinMs, 2 * ownMs)) return false
+    const late = this.settled(worst.chunk)
+    const { bytes } = asked
+    this.#handovers.set(worst.chunk, { to: sender.peer, sinceMs: nowMs, bytes })
+    this.#promisedBytes.set(sender.peer, (this.#promisedBytes.get(sender.peer) ?? 0) + bytes)
+    if (!late) owner.session.letGo(asked.id)
+    else if (this.#mayDuplicate()) this.cancel(owner, asked.id, nowMs)
+    else return false
+    return true
+  }
+
+  #lettingGo(chunk: number, nowMs: number): boolean {
+    const handover = this.#handovers.get(chunk)
+    return handover !== undefined && nowMs - handover.sinceMs < letGoMs
+  }
+
+  #mayDuplicate(): boolean {
+    const free = duplicateChunksFree * this.#chunkBytes
+    const share = this.#with.layout.travelBytes * duplicateShareMax
+    return this.duplicateBytes <= Math.max(share, free)
   }
 }

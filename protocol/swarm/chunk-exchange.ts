@@ -125,6 +125,7 @@ export class ChunkExchange {
   onChunk(sender: Sender, id: number, chunk: number, body: Uint8Array, live: boolean): void {
     const nowMs = this.#with.clock.nowMs()
     const asked = sender.asked.get(chunk)
+    this.#asker.settled(chunk)
     if (live && asked?.id === id) {
       sender.settle(chunk)
       if (asked.first) sender.credit.answered(nowMs - asked.atMs)

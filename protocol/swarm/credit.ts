@@ -33,11 +33,14 @@ export function createCredit(): Credit {
   let slot = 0
   let startMs: number | undefined
   let bestMs = Number.POSITIVE_INFINITY
+  let sum = 0
 
   const advance = (nowMs: number): void => {
     const now = Math.floor(nowMs / slotMs)
     for (let passed = Math.min(now - slot, slots); passed > 0; passed--) {
-      amounts[(now - passed + 1) % slots] = 0
+      const at = (now - passed + 1) % slots
+      sum -= amounts[at] ?? 0
+      amounts[at] = 0
     }
     slot = Math.max(slot, now)
   }
@@ -51,6 +54,7 @@ export function createCredit(): Credit {
       startMs ??= nowMs
       const at = slot % slots
       amounts[at] = (amounts[at] ?? 0) + bytes
+      sum += bytes
     },
     answered(afterMs) {
       bestMs = Math.min(bestMs, Math.max(0, afterMs))
@@ -58,7 +62,6 @@ export function createCredit(): Credit {
     bytesPerS(nowMs) {
       advance(nowMs)
       if (startMs === undefined) return 0
-      const sum = amounts.reduce((total, bytes) => total + bytes, 0)
       const overMs = Math.min(spanMs, Math.max(shortestMs, nowMs - startMs))
       return (sum * 1000) / overMs
     },

@@ -190,7 +190,7 @@ export class HolderSession implements Requester {
         this.#has(ask)
         return
       case 'cancel':
-        this.#with.uploader.queue.cancel(this, ask)
+        this.#cancel(ask.id)
         return
       case 'request':
         this.#request(ask)
@@ -280,6 +280,12 @@ export class HolderSession implements Requester {
     const bundle = refusal ? undefined : this.#with.bundleOf(ask.bundle)
     if (!bundle) this.#refuse(refusal ?? 'UNKNOWN_BUNDLE', ask)
     return bundle
+  }
+
+  /** The peer may ask another for what we will not send, as soon as it knows. */
+  #cancel(id: number): void {
+    const bundle = this.#with.uploader.queue.cancel(this, { id })
+    if (bundle) this.#answer({ t: 'refused', bundle, code: 'CANCELLED', id })
   }
 
   #refuse(code: RefusalCode, of: { bundle: BundleId; id?: number; number?: number }): void {

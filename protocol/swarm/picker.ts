@@ -188,15 +188,21 @@ export class Picker {
 
   /**
    * A chunk that is asked of someone else and that `peer` has too, the one whose sender keeps us
-   * waiting longest. It stays reserved as it is: the caller cancels there, then releases it.
+   * waiting longest. It stays reserved as it is: the caller has it let go there, then releases it.
    */
-  slowest(peer: string, waitMs: (owner: string) => number) {
+  slowest(
+    peer: string,
+    waitMs: (owner: string) => number,
+    mayMove: (chunk: number) => boolean = () => true,
+  ) {
     const held = this.#maps.heldBy(peer)
     let worst: { chunk: number; owner: string; waitMs: number } | undefined
     if (!held || !this.#holders.has(peer)) return undefined
+    const waits = new Map<string, number>()
     for (const [chunk, owner] of this.#reserved) {
-      if (owner === peer || !held.has(chunk)) continue
-      const ms = waitMs(owner)
+      if (owner === peer || !held.has(chunk) || !mayMove(chunk)) continue
+      const ms = waits.get(owner) ?? waitMs(owner)
+      waits.set(owner, ms)
       // Of one sender's chunks the one asked last: the first may be on its way by now.
       if (!worst || ms >= worst.waitMs) worst = { chunk, owner, waitMs: ms }
     }

@@ -143,6 +143,14 @@ export class RequesterSession {
     this.#ask({ t: 'cancel', id })
   }
 
+  /**
+   * Asks the holder to let go of what is left of a request. It stays open: what is on its way
+   * comes, for the rest the holder says `CANCELLED`.
+   */
+  letGo(id: number): void {
+    if (this.#requests.has(id)) this.#ask({ t: 'cancel', id })
+  }
+
   requestDescriptor(bundle: BundleId, offset: number): void {
     this.#ask({ t: 'descriptor', bundle, offset })
   }
@@ -188,7 +196,12 @@ export class RequesterSession {
         listener.onPeers(peer, answer.peers)
         return
       case 'refused':
-        if (answer.id !== undefined) this.#requests.delete(answer.id)
+        if (answer.code === 'CANCELLED') {
+          const request = this.#requests.get(answer.id ?? 0)
+          if (answer.id === undefined || !request) return
+          // A chunk that was being read when it let go may still come.
+          this.#forget(answer.id, request)
+        } else if (answer.id !== undefined) this.#requests.delete(answer.id)
         listener.onRefused(peer, answer.code, answer.id, answer.number)
         return
     }

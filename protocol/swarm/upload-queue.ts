@@ -37,6 +37,8 @@ type Waiting =
 export interface TurnRank<R> {
   /** Smaller goes first; equal numbers are equal. */
   turnOf(requester: R, bundle: BundleId): number
+  /** What a requester can send on, in bytes a second; 0: not known. */
+  uploadBytesPerS(requester: R, bundle: BundleId): number
   /** How many others are known to hold a chunk; 0: nobody else. */
   holdersOf(bundle: BundleId, chunk: number): number
 }
@@ -55,6 +57,8 @@ type Bid<R> = {
   line: Line
   at: number
   lone: number
+  /** Of a lone chunk: what the requester can send on. */
+  passesOn: number
   turn: number
   holders: number
 }
@@ -82,16 +86,22 @@ export class UploadQueue<R> {
     this.#push(this.#line(requester), { kind: 'descriptor', bundle, offset })
   }
 
-  /** What is left of a request, or of a bundle, is dropped. */
-  cancel(requester: R, which: { readonly id: number } | { readonly bundle: BundleId }): void {
+  /** What is left of a request, or of a bundle, is dropped. Returns what a request was for. */
+  cancel(
+    requester: R,
+    which: { readonly id: number } | { readonly bundle: BundleId },
+  ): BundleId | undefined {
     const line = this.#lines.get(requester)
-    if (!line) return
+    let dropped: BundleId | undefined
+    if (!line) return undefined
     line.waiting = line.waiting.filter((job) => {
       const same =
         'id' in which ? job.kind === 'chunk' && job.id === which.id : job.bundle === which.bundle
+      if (same) dropped = job.bundle
       if (same && job.kind === 'chunk') line.chunks -= job.end - job.next
       return !same
     })
+    return dropped
   }
 
   remove(requester: R): void {
@@ -150,21 +160,23 @@ export class UploadQueue<R> {
 /** What of a requester's queue goes first: what was asked first, unless a rank knows better. */
 function bidOf<R>(requester: R, line: Line, rank: TurnRank<R> | undefined): Bid<R> {
   const none = Number.POSITIVE_INFINITY
-  const bid: Bid<R> = { requester, line, at: 0, lone: none, turn: none, holders: none }
+  const bid: Bid<R> = { requester, line, at: 0, lone: none, passesOn: 0, turn: none, holders: none }
   if (!rank) return bid
   for (const [at, job] of line.waiting.entries()) {
     // A descriptor is small, and nothing can be asked before it is there.
-    if (job.kind === 'descriptor') return { ...bid, at, lone: -1 }
+    if (job.kind === 'descriptor') return { ...bid, at, passesOn: none }
     const holders = rank.holdersOf(job.bundle, job.next)
     const lone = holders === 0 ? job.next : none
     const turn = rank.turnOf(requester, job.bundle)
-    const better = { requester, line, at, lone, turn, holders }
+    const passesOn = holders === 0 ? rank.uploadBytesPerS(requester, job.bundle) : 0
+    const better = { requester, line, at, lone, passesOn, turn, holders }
     if (at === 0 || goesBefore(better, bid)) Object.assign(bid, better)
   }
   return bid
 }
 
 function goesBefore<R>(a: Bid<R>, b: Bid<R>): boolean {
+  if (a.passesOn !== b.passesOn) return a.passesOn > b.passesOn
   if (a.lone !== b.lone) return a.lone < b.lone
   if (a.turn !== b.turn) return a.turn < b.turn
   if (a.holders !== b.holders) return a.holders < b.holders

@@ -8,7 +8,7 @@
  * | `join`: may I have this bundle? here is my ticket | `joined`, or `refused`; silence while the holder itself waits for the descriptor |
  * | `descriptor` from an offset | `descriptor` + body, up to {@link descriptorPieceBytes} |
  * | `request` a run of chunks | one `chunk` + body each, in any order, or `refused` for the rest |
- * | `cancel` a request | nothing; chunks that were under way may still come |
+ * | `cancel` a request | `refused` for what was still waiting, if any; chunks that were under way come |
  * | `leave` a bundle | nothing |
  * | `have`: what I hold by now | nothing; it tells a holder that asks nothing of us whom to serve first |
  *
@@ -71,7 +71,7 @@ const linkRates = {
 /**
  * `NO_TICKET`: none, or not a valid one. `WRONG_PEER`, `WRONG_BUNDLE`: a valid one for another.
  * `EXPIRED`: join again with a newer one. `UNKNOWN_BUNDLE`: nothing of it is here (yet).
- * `NOT_HELD`: that chunk is not here. `BUSY`: not now.
+ * `NOT_HELD`: that chunk is not here. `CANCELLED`: as you asked. `BUSY`: not now.
  */
 export const refusalCodes = [
   'NO_TICKET',
@@ -80,6 +80,7 @@ export const refusalCodes = [
   'WRONG_BUNDLE',
   'UNKNOWN_BUNDLE',
   'NOT_HELD',
+  'CANCELLED',
   'BUSY',
 ] as const
 export type RefusalCode = (typeof refusalCodes)[number]

@@ -48,6 +48,11 @@ export class UploadRank {
     return this.#maps.holdersOf(chunk)
   }
 
+  /** What a home can send on, as it says; 0: it does not. */
+  uploadBytesPerS(peer: string): number {
+    return this.#maps.linkOf(peer).uploadBytesPerS ?? 0
+  }
+
   /** Smaller goes first; equal numbers are equal. */
   turnOf(peer: string, nowMs: number): number {
     if (!this.#favourites) return 0

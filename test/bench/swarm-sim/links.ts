@@ -73,9 +73,13 @@ export class Downlink {
     this.#bytesPerMs = bytesPerS / 1000
   }
 
-  receive(bytes: number, done: () => void): void {
+  /** @param taken the link is free of others' chunks: nothing holds up the sender any more */
+  receive(bytes: number, taken: () => void, done: () => void): void {
     const { nowMs } = this.#events
-    this.#freeAtMs = Math.max(nowMs, this.#freeAtMs) + bytes / this.#bytesPerMs
+    const waitMs = Math.max(0, this.#freeAtMs - nowMs)
+    this.#freeAtMs = nowMs + waitMs + bytes / this.#bytesPerMs
+    if (waitMs > 0) this.#events.after(waitMs, taken)
+    else taken()
     this.#events.after(this.#freeAtMs - nowMs, done)
   }
 }

@@ -85,6 +85,7 @@ export class SimulatedPeer {
     this.#rank = new UploadRank({ maps: this.#maps, favourites: policy.favourites })
     this.#turns = {
       turnOf: (peer) => this.#rank.turnOf(peer.name, world.events.nowMs),
+      uploadBytesPerS: (peer) => this.#rank.uploadBytesPerS(peer.name),
       holdersOf: (_, chunk) => this.#rank.holdersOf(chunk),
     }
     const uploadBytesPerS = (): number => init.rates.uploadBytesPerS
@@ -191,7 +192,8 @@ export class SimulatedPeer {
     sender.phase = 'joined'
     sender.session = {
       request: (_: unknown, run: Run) => this.#ask(other, run),
-      cancel: (id: number) => this.#later(other, () => other.#queue.cancel(this, { id })),
+      cancel: (id: number) => this.#later(other, () => other.#cancel(this, id)),
+      letGo: (id: number) => this.#later(other, () => other.#cancel(this, id)),
     } as unknown as NonNullable<Sender['session']>
     this.#links.set(other, sender)
     this.#senders.set(other.name, sender)
@@ -212,6 +214,15 @@ export class SimulatedPeer {
     this.#pump()
   }
 
+  #cancel(by: SimulatedPeer, id: number): void {
+    if (!this.#queue.cancel(by, { id })) return
+    this.#later(by, () => {
+      const sender = by.#links.get(this)
+      if (sender) by.#asker?.free(sender, id, by.#world.events.nowMs)
+      by.#fillFrom(this)
+    })
+  }
+
   #fillFrom(holder: SimulatedPeer): void {
     const sender = this.#links.get(holder)
     if (sender && this.#asker && !this.complete) this.#asker.fill(sender, this.#world.events.nowMs)
@@ -228,6 +239,7 @@ export class SimulatedPeer {
     const { nowMs } = this.#world.events
     const sender = this.#links.get(from)
     const asked = sender?.asked.get(chunk)
+    this.#asker?.settled(chunk)
     if (sender && asked?.id === id) {
       sender.settle(chunk)
       if (asked.first) sender.credit.answered(nowMs - asked.atMs)
@@ -307,12 +319,14 @@ export class SimulatedPeer {
       this.#queue.charge(requester, bytes)
       this.#plan?.sent(requester.name, job.number)
       const send = this.#slots.start(requester, bytes, nowMs)
+      const taken = (): void => {
+        this.#slots.end(send)
+        if (!this.gone) this.#pump()
+      }
       this.#up.send(bytes, () =>
-        requester.#down.receive(bytes, () => {
-          this.#slots.end(send)
-          if (!this.gone) this.#pump()
-          this.#later(requester, () => requester.#arrived(this, job.id, job.number, bytes))
-        }),
+        requester.#down.receive(bytes, taken, () =>
+          this.#later(requester, () => requester.#arrived(this, job.id, job.number, bytes)),
+        ),
       )
       this.#show()
     }
