@@ -16,8 +16,8 @@ import { type BundleStore, openBundleStore, type StoredBundle } from '../chunk-s
 import { PotluckError } from '../errors.ts'
 import type { BlobId, BundleId, PeerId } from '../ids.ts'
 import { silentLogger } from '../log/index.ts'
-import type { Mesh, MeshInit, PeerAddress } from '../mesh/index.ts'
-import { addressOf, createMeshStreet } from '../mesh/mesh.fixture.ts'
+import type { Mesh, PeerAddress } from '../mesh/index.ts'
+import { addressOf, createMeshStreet, type HostInit } from '../mesh/mesh.fixture.ts'
 import {
   BundleIdSchema,
   CountSchema,
@@ -116,7 +116,7 @@ export type HomeOptions = Readonly<{
   with?: Partial<SwarmComponents>
   /** Stands between the swarm and its store. */
   wrap?: (store: BundleStore) => BundleStore
-  mesh?: Partial<MeshInit>
+  mesh?: HostInit
   /** The DHT's secret; absent: no DHT. */
   dhtSecret?: () => Uint8Array | undefined
 }>
