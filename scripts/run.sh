@@ -12,7 +12,7 @@ root=$(dirname "$here")
 command=${1:?usage: sh scripts/run.sh COMMAND [ARGUMENT...]}
 shift
 
-everything='--engine --registry --street --busybox --debian --skopeo --torrent'
+everything='--engine --registry --street --busybox --debian --skopeo --torrent --upnp'
 needs=''
 case "$command" in
   demo) needs='--engine --registry --street --debian' ;;

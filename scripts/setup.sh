@@ -4,7 +4,7 @@
 # can, so it is POSIX sh. Without it `npm run demo` would start under the machine's Node 20, on
 # which libp2p 3 fails with the misleading "Encryption failed".
 #
-#   sh scripts/setup.sh [--engine] [--registry] [--street] [--busybox] [--debian] [--skopeo] [--torrent]
+#   sh scripts/setup.sh [--engine] [--registry] [--street] [--busybox] [--debian] [--skopeo] [--torrent] [--upnp]
 #
 #   --engine    what starts a Docker engine: dockerd, containerd, runc, iptables
 #   --registry  Debian's docker-registry (distribution), the private registry of demo, dev and tests
@@ -13,6 +13,7 @@
 #   --debian    debootstrap, the bottom layer of the large one
 #   --skopeo    a registry client that is not ours, for tests
 #   --torrent   aria2 and a tracker, which the swarm is measured against
+#   --upnp      miniupnpd and nft, a router that forwards ports on request, for tests
 #
 # Quiet and quick when there is nothing to do; else progress on stderr. Nothing goes to stdout,
 # which belongs to the command that follows. Where something cannot be had, one line on stderr says
@@ -238,6 +239,10 @@ for flag in "$@"; do
     --torrent)
       need aria2c aria2
       need opentracker opentracker
+      ;;
+    --upnp)
+      need miniupnpd miniupnpd-nftables
+      need nft nftables
       ;;
     *) fail "unknown flag '$flag'; see the head of scripts/setup.sh" ;;
   esac
