@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { SlotId } from '../protocol/ids.ts'
+import type { PeerId, SlotId } from '../protocol/ids.ts'
 import {
   containersPath,
   createTestNetwork,
@@ -224,6 +224,37 @@ describe('coordinator', () => {
     expect(newest).to.be.greaterThan(1)
     const holder = [a, b].find(({ holds }) => holds.get(slot)?.allocation.epoch === newest)
     expect(holder).to.not.equal(undefined)
+  })
+
+  it('gives a group its least line speed, by a cache’s word and never above the node’s own', async () => {
+    const link = (mbps: number) => ({
+      ...{ upBitsPerS: mbps * 1e6, downBitsPerS: 10 * mbps * 1e6, measuredMs: 7 },
+    })
+    const [slow, boaster] = [await node(), await node()]
+    slow.lends = { ...slow.lends, link: link(10) }
+    boaster.lends = { ...boaster.lends, link: link(1_000) }
+    await deploy({ potluck: { min_upload_mbps: 20, min_download_mbps: 200 } })
+    const said = async (words: string) => {
+      const { body } = await coordinator.request('GET', `${containersPath}/hello`)
+      const { description } = body.current_state as { description: string | null }
+      return description?.includes(words) ?? false
+    }
+    await eventually('nobody is measured', () => said('2 link not measured'))
+    const measured = (peer: PeerId, mbps: number) =>
+      cache.link?.send({ type: 'link-tests', results: [{ peer, link: link(mbps) }] })
+    measured(slow.peer, 900)
+    measured(boaster.peer, 15)
+    await eventually('nobody is fast enough', () => said('2 upload speed'))
+    boaster.link?.send({
+      ...{ type: 'link-tests', results: [{ peer: boaster.peer, link: link(900) }] },
+    })
+    await eventually('a node says nothing for a cache', () => boaster.link?.isUp === false)
+    expect(boaster.taken).to.deep.equal([])
+    await eventually('it is back', () => boaster.link?.isUp)
+    measured(boaster.peer, 40)
+    await running(1)
+    expect(boaster.taken).to.have.length(1)
+    expect(slow.taken).to.deep.equal([])
   })
 
   it('goes on with a node whose daemon restarts within its lease', async () => {
