@@ -21,6 +21,7 @@ import {
   type SlotId,
   slotId,
 } from '../../protocol/ids.ts'
+import { newerVersionReason } from '../../protocol/orders/index.ts'
 import {
   type Choice,
   chooseNode,
@@ -217,7 +218,7 @@ function planUpdate(draft: Draft, target: GroupTarget, records: readonly SlotRec
     if (finished && finished.version !== target.version) draft.actions.push({ do: 'reset', slot })
     if (!placement || placement.version === target.version || planned.has(slot)) continue
     if (placement.state === 'running' && mayStop-- <= 0) continue
-    draft.actions.push({ do: 'vacate', slot, why: 'revoked', reason: 'a newer version' })
+    draft.actions.push({ do: 'vacate', slot, why: 'revoked', reason: newerVersionReason })
   }
 }
 

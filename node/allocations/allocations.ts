@@ -33,7 +33,7 @@ import { stopAtMs } from './deadlines.ts'
 import { Docket, type DocketEntry } from './docket.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
 import { startInstance } from './instance.ts'
-import { reap } from './reap.ts'
+import { createReaper } from './reap.ts'
 import { recordEnd } from './record-end.ts'
 import { orderHashOf, type SlotBook } from './slot-book.ts'
 import { createSlotTurns } from './slot-turns.ts'
@@ -102,6 +102,8 @@ export function createAllocations(
   const turns = createSlotTurns()
   /** Slots whose order is being taken: they count as running already. */
   const taking = new Map<SlotId, number>()
+  const isTaking = (): boolean => taking.size > 0
+  const reaper = createReaper({ docket, isTaking }, { engine, clock, logger })
   let isLeaving = false
 
   /** `next`: an instance that is about to begin; the guard knows before its container exists. */
@@ -112,6 +114,7 @@ export function createAllocations(
   }
 
   const begin = async ({ signed, order, secrets, deadlineMs }: Beginning): Promise<void> => {
+    const image = secrets.manifestDigest
     const prior = docket.get(order.slot)
     // Held over the change of hands: between two epochs it must not be evicted either.
     const held = images.transfer(order.bundle)
@@ -121,7 +124,7 @@ export function createAllocations(
         order,
         secrets,
         node,
-        imageIsShared: () => docket.sharesImage(order.slot, secrets.manifestDigest),
+        keepsImage: (end) => reaper.keepsImage(order.slot, image, end),
         onChange: onReport,
       },
       { engine, images, clock, logger },
@@ -129,7 +132,7 @@ export function createAllocations(
     const entry: DocketEntry = {
       order,
       signed,
-      image: secrets.manifestDigest,
+      image,
       instance,
       settled: instance.ended
         .then(() => recordEnd(entry, { docket, book, keys, keysInUse, tellGuard, clock, logger }))
@@ -198,11 +201,7 @@ export function createAllocations(
       const kept = docket.entries().map(({ order }) => order)
       await keys.forgetAllBut(kept.map((order) => order.sealed.recipientKey))
       await tellGuard()
-      await reap(engine, () => kept.map((order) => order.instance), {
-        isIdle: () => kept.length === 0, // else an image may be one that is being pulled
-        signal,
-        logger,
-      })
+      await reaper.sweep({ signal })
     },
     async offer(signed) {
       let order: Allocation
@@ -243,21 +242,18 @@ export function createAllocations(
       for (const entry of docket.entries()) {
         if (entry.stopAtMs <= nowMs) void end(entry, lapsed, 0)
       }
+      reaper.tick()
     },
     docket,
     keysInUse,
-    async sweep({ signal }) {
-      if (isLeaving) return
-      await reap(engine, () => [...docket.entries().map(({ order }) => order.instance)], {
-        isIdle: () => docket.size === 0 && taking.size === 0,
-        signal,
-        logger,
-      })
+    async sweep(options) {
+      if (!isLeaving) await reaper.sweep(options)
     },
     async stopAll(reason, graceMs) {
       isLeaving = true
       await turns.allFree()
       await Promise.all(docket.entries().map((entry) => end(entry, reason, graceMs)))
+      await reaper.flush()
     },
   }
 }

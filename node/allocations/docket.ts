@@ -93,9 +93,9 @@ export class Docket {
     return new Map(this.entries().map(({ order, stopAtMs }) => [order.instance, stopAtMs]))
   }
 
-  /** Whether another slot than this one runs the image: bundles may be shared by several. */
-  sharesImage(slot: SlotId, image: Digest): boolean {
-    return this.entries().some((entry) => entry.image === image && entry.order.slot !== slot)
+  /** Whether a slot, or another than this one, runs the image: several may share a bundle. */
+  runsImage(image: Digest, but?: SlotId): boolean {
+    return this.entries().some((entry) => entry.image === image && entry.order.slot !== but)
   }
 
   /** @throws {PotluckError} NO_TICKET */

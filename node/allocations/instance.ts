@@ -21,8 +21,8 @@ export type InstanceInit = Readonly<{
   order: Allocation
   secrets: AllocationSecrets
   node: PeerId
-  /** Whether another live instance of this node runs the same image. */
-  imageIsShared: () => boolean
+  /** Whether the image stays in the engine after this end of the instance. */
+  keepsImage: (end: Fault | undefined) => boolean
   onChange: (report: InstanceReport) => void
 }>
 
@@ -172,7 +172,7 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
         const signal = AbortSignal.timeout(engineMs + graceMs)
         const container = await find({ signal })
         if (container) await engine.remove(container.id, { signal, graceMs })
-        if (!init.imageIsShared()) await engine.removeImage(secrets.manifestDigest, { signal })
+        if (!init.keepsImage(fault)) await engine.removeImage(secrets.manifestDigest, { signal })
         return
       } catch (error) {
         logger.warn({ error }, 'could not remove what the instance left; trying again')
