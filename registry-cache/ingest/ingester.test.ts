@@ -354,20 +354,23 @@ describe('ingest', function () {
     for (const { digest } of request.blobs) expect(bench.readsOf(digest)).to.equal(1)
   })
 
-  it('forgets a dropped bundle only when room is needed', async () => {
+  it('removes a dropped bundle, and keeps the blobs that another lists', async () => {
     const small = await openIngestBench({}, { budgetBytes: 1_500_000 })
     try {
       const [first, second] = [1, 2].map(() => small.publish([randomBytes(1_000_000)]))
       const { bundle } = await small.ingester.ingest(first!, { signal })
       const error = await fault(small.ingester.ingest(second!, { signal }))
       expect(errorCode(error)).to.equal('BUDGET_EXCEEDED')
+      const other = small.publish([randomBytes(1_000)])
+      const mixed = { ...first!, blobs: [other.blobs[0]!, first!.blobs[1]!] }
+      await small.ingester.ingest(mixed, { signal })
       small.ingester.drop(bundle)
-      expect(small.ingester.bundles()).to.deep.equal([])
-      const again = await small.ingester.ingest(first!, { signal })
-      expect(again.registryBytes).to.equal(0)
-      small.ingester.drop(bundle)
-      await small.ingester.ingest(second!, { signal })
+      expect(small.ingester.bundles()).to.have.length(1)
+      expect((await small.ingester.ingest(mixed, { signal })).registryBytes).to.equal(0)
       expect(small.store.get(bundle)).to.equal(undefined)
+      small.ingester.drop(small.ingester.bundles()[0]!)
+      await small.ingester.ingest(second!, { signal })
+      expect(small.ingester.bundles()).to.have.length(1)
       const huge = small.publish([randomBytes(1_600_000)])
       expect(errorCode(await fault(small.ingester.ingest(huge, { signal })))).to.equal(
         'BUDGET_EXCEEDED',

@@ -50,7 +50,7 @@ export interface Ingester {
   ingest(request: IngestRequest, options: IngestOptions): Promise<IngestResult>
   /** Bundles that are held whole and wanted. */
   bundles(): readonly BundleId[]
-  /** No longer wanted: it may be evicted when room is needed, and is not told of any more. */
+  /** No group refers to it any more: it is removed, but for blobs that other bundles list. */
   drop(bundle: BundleId): void
   /** Ends all reading. What was read is kept. */
   stop(): Promise<void>
@@ -147,7 +147,9 @@ export function createIngester(init: IngesterInit, components: IngesterComponent
     drop(bundle) {
       wanted.delete(bundle)
       announced.delete(bundle)
-      store.unpin(bundle)
+      store.remove(bundle).catch((error: unknown) => {
+        logger.warn({ bundle, error }, 'a bundle that no group needs could not be removed')
+      })
     },
     stop: () => jobs.stop(),
   }
