@@ -72,7 +72,8 @@ export function createMeetingPoint(
       }
       const until = AbortSignal.any([signal, AbortSignal.timeout(punchMs)])
       const { first } = answer
-      const open = { peer, at: target, localPort, first }
+      const known = (): Connection | undefined => directTo(mesh, peer)
+      const open = { peer, at: target, localPort, first, known }
       // The mapping in our router lives as long as the connection to the rendezvous.
       return await openAtOnce(inner, open, { signal: until, random }).catch((cause: unknown) => {
         throw new PunchError(peer, 'FAILED', { cause })
@@ -100,6 +101,13 @@ export function createMeetingPoint(
   }
 
   return { familiesTo, meet }
+}
+
+/** An open connection to a peer that no relay carries. */
+export function directTo(mesh: Mesh, peer: PeerId): Connection | undefined {
+  return mesh
+    .getConnections(toLibp2pPeerId(peer))
+    .find(({ status, limits }) => status === 'open' && !limits)
 }
 
 /** One question at a rendezvous, and its answer. */

@@ -21,6 +21,8 @@ import { type Endpoint, type Family, formatEndpoint } from './endpoint.ts'
  */
 const retryMaxMs = 25
 const roundTrips = 2
+/** Each refusal adds to the pauses, so that a pair that never meets spends little on it. */
+const slowerMs = 0.02
 /**
  * One try, upgrade and all. A reset that comes late ends one half of a connection and leaves the
  * other waiting for a handshake; five round trips of a long path fit in here.
@@ -54,23 +56,31 @@ export async function dialFromPort(
 
 /**
  * Dials from `localPort` again and again until it connects: the other side does the same.
- * @param first exactly one of the two must be: it speaks first in Noise, and is yamux's client.
+ * @param init `first`: exactly one of the two must be; it speaks first in Noise, and is yamux's client.
+ * `known`: a connection that came about in another way meanwhile, which ends this.
  * @throws the last fault when `signal` aborts.
  */
 export async function openAtOnce(
   inner: MeshInner,
-  init: FromPortInit & { readonly first: boolean },
+  init: FromPortInit &
+    Readonly<{
+      first: boolean
+      known: () => Connection | undefined
+    }>,
   { signal, random }: { readonly signal: AbortSignal; readonly random: () => number },
 ): Promise<Connection> {
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const startedMs = performance.now()
     try {
       const until = AbortSignal.any([signal, AbortSignal.timeout(tryMs)])
       return await dialFromPort(inner, init, { signal: until, first: init.first })
     } catch (error) {
+      const known = init.known()
+      if (known) return known
       if (signal.aborted) throw error
       const tookMs = performance.now() - startedMs
-      const pauseMs = random() * Math.min(retryMaxMs, roundTrips * tookMs)
+      const crossingMs = random() * Math.min(retryMaxMs, roundTrips * tookMs)
+      const pauseMs = crossingMs + Math.min(retryMaxMs, tries * slowerMs)
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
       if (signal.aborted) throw error
     }

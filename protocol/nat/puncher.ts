@@ -13,12 +13,12 @@ import pLimit from 'p-limit'
 import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { type Mesh, type PeerAddress, peerIdOf, toLibp2pPeerId } from '../mesh/index.ts'
+import { type Mesh, type PeerAddress, peerIdOf } from '../mesh/index.ts'
 import { openChannel } from '../wire/index.ts'
 import type { Family } from './endpoint.ts'
 import { PunchError, type PunchRefusal } from './errors.ts'
 import { createKeyedRate } from './keyed-rate.ts'
-import { createMeetingPoint, meetMs, reasonOf, say } from './meeting.ts'
+import { createMeetingPoint, directTo, meetMs, reasonOf, say } from './meeting.ts'
 import { punchCallCodec, punchCallProtocol, punchLimits, punchWillingCodec } from './punch-wire.ts'
 
 const callMs = 4_000
@@ -42,6 +42,13 @@ export type PuncherComponents = Readonly<{
   logger: Logger
 }>
 
+/** One punch, for all that wait for it; nobody left, it stops. */
+type Asking = {
+  readonly work: Promise<Connection>
+  readonly stop: AbortController
+  waiting: number
+}
+
 export interface Puncher {
   /**
    * A direct connection to a peer that is connected to a rendezvous of ours.
@@ -64,15 +71,11 @@ export async function startPuncher(
   const point = createMeetingPoint({ allowPrivate }, { mesh, random })
   const limit = pLimit(atOnceMax)
   const stopped = new AbortController()
-  const asking = new Map<PeerId, Promise<Connection>>()
+  const asking = new Map<PeerId, Asking>()
   const failures = new LRUCache<PeerId, { count: number; untilMs: number }>({ max: peersMax })
   const mayCall = createKeyedRate(calls)
   const counts = { punched: 0, failed: 0 }
-
-  const directTo = (peer: PeerId): Connection | undefined =>
-    mesh
-      .getConnections(toLibp2pPeerId(peer))
-      .find(({ status, limits }) => status === 'open' && !limits)
+  let called = 0
 
   const askAt = async (
     place: PeerAddress,
@@ -80,7 +83,7 @@ export async function startPuncher(
     families: readonly Family[],
     signal: AbortSignal,
   ): Promise<Connection> => {
-    const there = directTo(place.peer)
+    const there = directTo(mesh, place.peer)
     if (!there) throw new PunchError(peer, 'NO_RENDEZVOUS')
     const answer = await say(there, { t: 'ask', peer, families: [...families] }, signal)
     if (answer.t === 'refused' && answer.reason === 'UNDERWAY') return await arrival(peer, signal)
@@ -100,7 +103,7 @@ export async function startPuncher(
   const arrival = async (peer: PeerId, signal: AbortSignal): Promise<Connection> => {
     const come = Promise.withResolvers<Connection>()
     const look = (): void => {
-      const connection = directTo(peer)
+      const connection = directTo(mesh, peer)
       if (connection) come.resolve(connection)
     }
     const until = AbortSignal.any([signal, AbortSignal.timeout(meetMs)])
@@ -117,14 +120,14 @@ export async function startPuncher(
     }
   }
 
-  const connect = async (peer: PeerId): Promise<Connection> => {
+  const connect = async (peer: PeerId, given: AbortSignal): Promise<Connection> => {
     const before = failures.get(peer)
     if (before && clock.nowMs() < before.untilMs) throw new PunchError(peer, 'TOO_SOON')
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(meetMs)])
+    const signal = AbortSignal.any([given, AbortSignal.timeout(meetMs)])
     let last = new PunchError(peer, 'NO_RENDEZVOUS')
     for (const place of rendezvous()) {
       const families = place.peer === peer ? [] : point.familiesTo(place)
-      if (families.length === 0 || !directTo(place.peer)) continue
+      if (families.length === 0 || !directTo(mesh, place.peer)) continue
       try {
         const connection = await askAt(place, peer, families, signal)
         counts.punched++
@@ -135,12 +138,25 @@ export async function startPuncher(
         if (signal.aborted || last.reason !== 'NOT_HERE') break
       }
     }
+    if (given.aborted) throw last
     const count = lasting.has(last.reason) ? (before?.count ?? 0) + 1 : 0
     const waitMs = count === 0 ? retryMs : Math.min(backOffMaxMs, backOffMs * 2 ** (count - 1))
     counts.failed++
     failures.set(peer, { count, untilMs: clock.nowMs() + waitMs })
     logger.debug({ peer, error: last, waitMs }, 'no hole could be punched')
     throw last
+  }
+
+  const begin = (peer: PeerId): Asking => {
+    const stop = new AbortController()
+    const signal = AbortSignal.any([stopped.signal, stop.signal])
+    const work = limit(() => connect(peer, signal)).finally(() => forget(peer, work))
+    const one = { work, stop, waiting: 0 }
+    asking.set(peer, one)
+    return one
+  }
+  const forget = (peer: PeerId, work: Promise<Connection>): void => {
+    if (asking.get(peer)?.work === work) asking.delete(peer)
   }
 
   const onCall = async (stream: Stream, connection: Connection): Promise<void> => {
@@ -152,15 +168,17 @@ export async function startPuncher(
       const place = rendezvous().find(({ peer }) => peer === peerIdOf(connection.remotePeer))
       const { message } = await channel.read({ signal })
       const { from: peer, token, families } = message
-      const within = limit.pendingCount === 0 && mayCall('all', clock.nowMs())
+      // Not the places of our own: two that have many to ask would refuse one another.
+      const within = called < atOnceMax && mayCall('all', clock.nowMs())
       const family = place && point.familiesTo(place).find((one) => families.includes(one))
-      const willing = place && within && !directTo(peer)
+      const willing = place && within && !directTo(mesh, peer)
       const reason = willing ? 'NO_COMMON_FAMILY' : 'UNWILLING'
       await channel.write(willing && family ? { family } : { reason }, { signal })
       await channel.close({ signal })
       if (!willing || !family) return
       const until = AbortSignal.any([stopped.signal, AbortSignal.timeout(meetMs)])
-      await limit(() => point.meet(place, { peer, token, family }, until))
+      called++
+      await point.meet(place, { peer, token, family }, until).finally(() => called--)
       counts.punched++
     } catch (error) {
       logger.debug({ error }, 'a call to punch led to nothing')
@@ -175,15 +193,23 @@ export async function startPuncher(
   const puncher: Puncher = {
     counts,
     async connect(peer, { signal }) {
-      const work = asking.get(peer) ?? limit(() => connect(peer)).finally(() => asking.delete(peer))
-      asking.set(peer, work)
-      return await unless(work, signal)
+      const one = asking.get(peer) ?? begin(peer)
+      one.waiting++
+      try {
+        return await unless(one.work, signal)
+      } finally {
+        one.waiting--
+        if (one.waiting === 0) {
+          forget(peer, one.work)
+          one.stop.abort(new Error('nobody waits for it'))
+        }
+      }
     },
     async stop() {
       stopped.abort(new Error('the puncher was stopped'))
       if (inner.detour === puncher.connect) inner.detour = undefined
       await mesh.unhandle(punchCallProtocol)
-      await Promise.allSettled(asking.values())
+      await Promise.allSettled([...asking.values()].map(({ work }) => work))
     },
   }
   inner.detour = puncher.connect

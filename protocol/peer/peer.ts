@@ -89,6 +89,8 @@ export interface Peer {
   /** For `createSwarm`, beside `verifyTicket` and `time.nowMs`. */
   readonly holders: HolderIndex
   readonly verifyTicket: VerifyTicket
+  /** What only those know whom the coordinator has greeted; undefined before its welcome. */
+  memberSecret(): Uint8Array | undefined
   /** Opens the control stream, once. It is stopped with the peer, or before, after a goodbye. */
   connect(handlers: PeerControlHandlers): ControlLink
   /** Stops stream and mesh. Store and one-time keys stay. Twice is harmless. */
@@ -133,7 +135,8 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
       testbed: init.testbed ?? false,
       privateAddresses: init.privateAddresses ?? false,
       ...(init.mdns && { mdnsName: network.network }),
-      upnp: init.home?.upnp ?? false,
+      // Many on one machine would fight for one port of its router.
+      upnp: init.home?.upnp === true && !init.testbed,
     },
     {
       banned: lists.isBanned,
@@ -182,6 +185,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     keys,
     mesh,
     reach,
+    memberSecret: () => dhtSecret,
     holders: createHolderIndex({ mesh, secret: () => dhtSecret }),
     verifyTicket: members.verify,
     connect(handlers) {
