@@ -47,7 +47,10 @@ export type BundlesComponents = Readonly<{
   logger: Logger
 }>
 
-/** A bundle that no record explains is dropped by its holders after this: no race with ingest. */
+/**
+ * A bundle that no record explains is dropped by a cache after this, so that it is no race with
+ * ingest; and who still has it is told again after it.
+ */
 const strangeMs = 10_000
 /** How long a bundle that may be about to be needed is kept: longer than a record takes to write. */
 const unneededMs = 60_000
@@ -264,11 +267,13 @@ class BundleBook implements Bundles {
           const name = `${node} ${bundle}`
           seen.add(name)
           const sinceMs = this.#strangers.get(name)
-          if (sinceMs === undefined) this.#strangers.set(name, nowMs())
-          else if (nowMs() - sinceMs > strangeMs) {
+          // A node holds what it was ordered to, so what is in no record any more; a cache may have
+          // made something new.
+          const isTold = role === 'node' && sinceMs === undefined
+          if (isTold || (sinceMs !== undefined && nowMs() - sinceMs > strangeMs)) {
             sessions.send(node, { type: 'drop-bundle', bundle })
             this.#strangers.set(name, nowMs())
-          }
+          } else if (sinceMs === undefined) this.#strangers.set(name, nowMs())
         }
       }
     }

@@ -288,8 +288,10 @@ describe('coordinator/images', () => {
     node.partial = new Set([bundle, unknown])
     nodes.set(node.node, node)
     tend()
-    nowMs += 11_000
     tend()
     expect(dropped).to.deep.equal([unknown])
+    nowMs += 11_000
+    tend()
+    expect(dropped).to.deep.equal([unknown, unknown])
   })
 })
