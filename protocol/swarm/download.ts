@@ -196,8 +196,10 @@ export class BundleDownload implements RequesterListener {
   onPeers(peer: PeerId, others: readonly PeerAddress[]): void {
     const sender = this.#senders.get(peer)
     if (!sender) return
-    if (sender.exchange.admit(this.#with.clock.nowMs())) this.addHints(plausiblePeers(others))
-    else this.#blame(peer, 'flood', { detail: 'names of other peers' })
+    if (sender.exchange.admit(this.#with.clock.nowMs())) {
+      // They are told of us later than we of them.
+      this.#senders.add(plausiblePeers(others), { dial: 'self' })
+    } else this.#blame(peer, 'flood', { detail: 'names of other peers' })
   }
 
   onChunk(peer: PeerId, id: number, chunk: number, body: Uint8Array, live: boolean): void {
@@ -211,7 +213,7 @@ export class BundleDownload implements RequesterListener {
     if (!sender) return
     const freed = id === undefined ? [] : (this.#chunks?.free(sender, id) ?? [])
     if (code === 'NOT_HELD') this.#chunks?.lacks(sender, chunk === undefined ? freed : [chunk])
-    else if (code !== 'CANCELLED' && !this.#rejoins(sender, code, id)) {
+    else if (!this.#rejoins(sender, code, id)) {
       const error = new RefusedError(peer, this.bundle, code)
       this.#with.logger.debug({ peer, bundle: this.bundle, error }, 'a holder refused')
       this.#senders.rest(sender)

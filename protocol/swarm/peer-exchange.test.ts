@@ -64,6 +64,22 @@ describe('swarm/peer-exchange', () => {
     expect(names).not.to.include.members(['away'])
   })
 
+  it('looks soon again for one whose addresses were not known yet', async () => {
+    let known = false
+    const exchange = new PeerExchange({
+      addressesOf: async () => (known ? ['/ip4/10.0.0.1/tcp/1'] : []),
+      random: () => 0.5,
+    })
+    const [first, second] = [setUp().guest('first'), setUp().guest('second')]
+    exchange.enter(first.guest, 0)
+    exchange.enter(second.guest, 0)
+    await settled()
+    known = true
+    exchange.tick(1_000)
+    await settled()
+    expect(second.named.flat().map(({ peer }) => peer)).to.deep.equal(['first'])
+  })
+
   it('takes only addresses that can be those of the peer', () => {
     const good = ['/ip4/10.0.0.1/tcp/4001', `/ip6/::1/tcp/1/p2p/${me}`]
     const relayed = `/ip4/10.0.0.2/tcp/1/p2p/${other}/p2p-circuit/p2p/${me}`

@@ -18,7 +18,17 @@ const earlyMs = exchangeMs / 2
 const earlyMax = 3
 const addressLengthMax = 256
 
-type Member = { readonly guest: Guest; readonly told: Set<PeerId>; toldAtMs: number }
+/** A peer that came just now is identified a moment later: its addresses are looked up again. */
+const retryMs = 1_000
+/** With the first message and its retries a guest stays within what counts as a flood. */
+const retriesMax = 2
+
+type Member = {
+  readonly guest: Guest
+  readonly told: Set<PeerId>
+  nextAtMs: number
+  retries: number
+}
 
 export type PeerExchangeComponents = Readonly<{
   /** The addresses by which a peer is known to the mesh. */
@@ -48,9 +58,9 @@ export class PeerExchange {
   /** A guest showed its ticket: it is told of others at once, and they of it in their turn. */
   enter(guest: Guest, nowMs: number): void {
     if (this.#members.has(guest)) return
-    const member = { guest, told: new Set([guest.peer]), toldAtMs: nowMs }
+    const member: Member = { guest, told: new Set([guest.peer]), nextAtMs: nowMs, retries: 0 }
     this.#members.set(guest, member)
-    void this.#tell(member)
+    void this.#tell(member, nowMs)
   }
 
   leave(guest: Guest): void {
@@ -60,20 +70,24 @@ export class PeerExchange {
   /** Tells those whose turn it is. Call now and then. */
   tick(nowMs: number): void {
     for (const member of this.#members.values()) {
-      if (nowMs - member.toldAtMs < exchangeMs) continue
-      member.toldAtMs = nowMs
-      void this.#tell(member)
+      if (nowMs >= member.nextAtMs) void this.#tell(member, nowMs)
     }
   }
 
-  async #tell({ guest, told }: Member): Promise<void> {
+  async #tell(member: Member, nowMs: number): Promise<void> {
+    const { guest, told } = member
     const peers: PeerAddress[] = []
-    for (const peer of this.#draw(told)) {
+    const drawn = this.#draw(told)
+    member.nextAtMs = nowMs + exchangeMs
+    for (const peer of drawn) {
       const addresses = await this.#with.addressesOf(peer).catch(() => [])
-      // A peer that came just now is identified a moment later: it is told of the next time.
       if (addresses.length === 0) continue
       told.add(peer)
       peers.push({ peer, addresses: addresses.slice(0, exchangedAddressesMax) })
+    }
+    if (peers.length < drawn.length && member.retries < retriesMax) {
+      member.retries += 1
+      member.nextAtMs = nowMs + retryMs
     }
     if (peers.length > 0 && this.#members.has(guest)) guest.name(peers)
   }

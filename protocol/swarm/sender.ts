@@ -31,6 +31,9 @@ export class Sender {
   retryAtMs = 0
   /** It is connected: it asks us for the bundle. */
   isHere = false
+  dialledAtMs = 0
+  /** Of `receivedBytes`, those that had come when neighbours were last drawn. */
+  drawnBytes = 0
   session: RequesterSession | undefined
   /** What it said in `joined`, kept until the descriptor tells what it means. */
   held: Uint8Array | undefined

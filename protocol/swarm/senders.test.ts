@@ -14,6 +14,7 @@ function street() {
   const dials = new Map<string, PromiseWithResolvers<RequesterSession>>()
   const dialled: string[] = []
   let nowMs = 0
+  let drawn = 7
   const senders = new Senders({
     ...{ bundle, self: 'm' as PeerId, book: createPeerBook(), logger: silentLogger },
     pool: {
@@ -23,10 +24,14 @@ function street() {
         dials.set(peer, dial)
         return dial.promise
       },
+      isConnected: () => false,
       stop: async () => undefined,
     },
     clock: { nowMs: () => nowMs, sleep: () => Promise.reject(new Error('not used')) },
-    random: () => 0.5,
+    random: () => {
+      drawn = (drawn * 16807) % 2147483647
+      return drawn / 2147483647
+    },
     ended: ended.signal,
     join: () => undefined,
     onRest: () => undefined,
@@ -74,5 +79,23 @@ describe('the senders of a download', () => {
     senders.heardOf('a' as PeerId)
     senders.heardOf('z' as PeerId)
     expect(dialled).to.deep.equal(['cache', 'n', 'a', 'z'])
+  })
+  it('are drawn where there are many, and others take the places of those that fail', async () => {
+    const { senders, dialled, open, fail, pass } = street()
+    senders.add(Array.from({ length: 60 }, (_, at) => hint(`p${at}`)))
+    for (let at = 0; at < dialled.length; at++) await open(dialled[at] ?? '')
+    expect(dialled).to.have.length(32)
+    const before = [...senders.all()].filter(({ phase }) => phase === 'waiting')
+    pass(31_000)
+    for (let at = 32; at < dialled.length; at++) await open(dialled[at] ?? '')
+    const after = [...senders.all()].filter(({ phase }) => phase === 'waiting')
+    expect(after).to.have.length(32)
+    const kept = before.filter((sender) => after.includes(sender)).length
+    expect(kept, 'kept at a redraw').to.be.within(20, 31)
+    pass(31_000)
+    const next = dialled.at(-1) ?? ''
+    await fail(next)
+    pass(1)
+    expect([...senders.all()].filter(({ phase }) => phase !== 'resting').length).to.equal(32)
   })
 })

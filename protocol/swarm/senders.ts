@@ -9,11 +9,10 @@ import type { Logger } from '../log/index.ts'
 import type { PeerAddress } from '../mesh/index.ts'
 import type { Signed } from '../wire/index.ts'
 import type { PeerBook } from './peer-book.ts'
+import { chooseNeighbours, neighboursMax, redrawMs } from './schedule/index.ts'
 import { Sender, stallMinMs } from './sender.ts'
 import type { SessionPool } from './session-pool.ts'
 
-/** All in one swarm up to so many (swarm.md 2.4): beyond, those known first are asked. */
-const sendersMax = 32
 /** Peers that are remembered as possible senders. */
 const knownPeersMax = 1024
 /**
@@ -25,6 +24,12 @@ const dialsMax = 2
 const courtesyMs = 2_000
 /** A renewed ticket is shown at most so often to one peer. */
 const rejoinMs = 5_000
+
+/** A dial that takes longer is likely to be one to nobody. */
+const slowDialMs = 500
+
+/** Who of two dials: whoever was told of the other first, or either of those that both know. */
+export type WhoDials = 'self' | 'either'
 
 /** Gives the newest ticket; asked again when one has expired. */
 export type TicketSource = () => Signed
@@ -49,6 +54,9 @@ export type SendersComponents = Readonly<{
 export class Senders {
   readonly #with: SendersComponents
   readonly #byPeer = new Map<PeerId, Sender>()
+  /** Where there are more than can be asked: whom to ask now. */
+  readonly #drawn = new Set<Sender>()
+  #redrawAtMs = 0
 
   constructor(components: SendersComponents) {
     this.#with = components
@@ -68,15 +76,16 @@ export class Senders {
   }
 
   /** More peers that may hold it. Known ones get more addresses. */
-  add(hints: Iterable<PeerAddress>): void {
-    const { self, clock } = this.#with
+  add(hints: Iterable<PeerAddress>, { dial = 'either' }: { dial?: WhoDials } = {}): void {
+    const { self, clock, pool } = this.#with
     for (const { peer, addresses } of hints) {
       const isFirst = this.#byPeer.size === 0
       const isNew = !this.#byPeer.has(peer)
       const sender = this.#know(peer)
       if (!sender) continue
       // Hints begin with caches, and those do not dial.
-      if (isNew && !isFirst && peer < self) sender.retryAtMs = clock.nowMs() + courtesyMs
+      const waits = dial === 'either' && !isFirst && peer < self && !pool.isConnected(peer)
+      if (isNew && waits) sender.retryAtMs = clock.nowMs() + courtesyMs
       for (const address of addresses) sender.addresses.add(address)
     }
     this.dialMore()
@@ -96,19 +105,16 @@ export class Senders {
     const { book, bundle, clock, ended } = this.#with
     if (ended.aborted) return
     const nowMs = clock.nowMs()
-    let busy = 0
     let dialling = 0
-    for (const { phase, isHere } of this.#byPeer.values()) {
-      if (phase !== 'resting') busy += 1
-      if (phase === 'dialling' && !isHere) dialling += 1
+    for (const { phase, isHere, dialledAtMs } of this.#byPeer.values()) {
+      // One that does not answer soon keeps no other from being dialled.
+      if (phase === 'dialling' && !isHere && nowMs - dialledAtMs < slowDialMs) dialling += 1
     }
-    for (const sender of this.#byPeer.values()) {
-      if (busy >= sendersMax) return
+    for (const sender of this.#neighbours(nowMs)) {
       if (sender.phase !== 'resting' || nowMs < sender.retryAtMs) continue
       if (!sender.isHere && dialling >= dialsMax) continue
       sender.retryAtMs = book.avoidUntilMs(sender.peer, bundle)
       if (nowMs < sender.retryAtMs) continue
-      busy += 1
       if (!sender.isHere) dialling += 1
       void this.#dial(sender)
     }
@@ -158,6 +164,47 @@ export class Senders {
     }
   }
 
+  /** Who may be asked: all while they are few, else those that are drawn now and then. */
+  #neighbours(nowMs: number): Iterable<Sender> {
+    if (this.#byPeer.size <= neighboursMax) return this.#byPeer.values()
+    if (nowMs >= this.#redrawAtMs) this.#redraw(nowMs)
+    else this.#fill(nowMs)
+    return this.#drawn
+  }
+
+  #redraw(nowMs: number): void {
+    const usable = [...this.#byPeer.values()].filter((sender) => this.#isUsable(sender, nowMs))
+    const known = usable.map((sender) => ({
+      peer: sender.peer,
+      joined: sender.phase !== 'resting',
+      rttMs: sender.credit.roundTripMs(),
+      deliveredBytes: sender.receivedBytes - sender.drawnBytes,
+    }))
+    const chosen = new Set<string>(chooseNeighbours({ known, random: this.#with.random }))
+    this.#redrawAtMs = nowMs + redrawMs
+    for (const sender of usable) {
+      sender.drawnBytes = sender.receivedBytes
+      if (chosen.has(sender.peer)) this.#drawn.add(sender)
+      else if (this.#drawn.delete(sender)) this.rest(sender, redrawMs)
+    }
+    this.#fill(nowMs)
+  }
+
+  /** Others take the places of those that have left. */
+  #fill(nowMs: number): void {
+    for (const sender of this.#drawn) {
+      if (!this.#isUsable(sender, nowMs)) this.#drawn.delete(sender)
+    }
+    for (const sender of this.#byPeer.values()) {
+      if (this.#drawn.size >= neighboursMax) return
+      if (this.#isUsable(sender, nowMs)) this.#drawn.add(sender)
+    }
+  }
+
+  #isUsable({ phase, retryAtMs }: Sender, nowMs: number): boolean {
+    return phase !== 'resting' || retryAtMs <= nowMs
+  }
+
   #know(peer: PeerId): Sender | undefined {
     const known = this.#byPeer.get(peer)
     if (known) return known
@@ -171,6 +218,7 @@ export class Senders {
   async #dial(sender: Sender): Promise<void> {
     const { pool, logger, clock, random, ended } = this.#with
     sender.phase = 'dialling'
+    sender.dialledAtMs = clock.nowMs()
     try {
       const session = await pool.open({ peer: sender.peer, addresses: [...sender.addresses] })
       if (ended.aborted) return

@@ -4,7 +4,7 @@
  */
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { dialPeer, type Mesh, type PeerAddress } from '../mesh/index.ts'
+import { dialPeer, type Mesh, type PeerAddress, toLibp2pPeerId } from '../mesh/index.ts'
 import { RequesterSession } from './requester.ts'
 import { chunksProtocol } from './wire.ts'
 
@@ -15,6 +15,8 @@ const closeMs = 1_000
 export interface SessionPool {
   /** The open session with a holder, dialled if need be. @throws {PotluckError} it is not reached. */
   open(hint: PeerAddress): Promise<RequesterSession>
+  /** Whether there is a connection that carries chunks. */
+  isConnected(peer: PeerId): boolean
   stop(): Promise<void>
 }
 
@@ -56,6 +58,10 @@ export function createSessionPool(
   }
 
   return {
+    isConnected: (peer) =>
+      mesh
+        .getConnections(toLibp2pPeerId(peer))
+        .some(({ status, limits }) => status === 'open' && !limits),
     async open(hint) {
       const known = sessions.get(hint.peer)
       if (known) {
