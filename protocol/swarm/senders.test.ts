@@ -40,7 +40,7 @@ function street() {
     senders,
     dialled,
     async open(peer: string) {
-      dials.get(peer)?.resolve({} as RequesterSession)
+      dials.get(peer)?.resolve({ leave: () => undefined } as unknown as RequesterSession)
       await new Promise(setImmediate)
     },
     async fail(peer: string) {
