@@ -1,6 +1,6 @@
 /** What a chef, or who set the node up for one, may decide. One schema: file, environment, flags. */
 import Type, { type Static } from 'typebox'
-import { byteSize, multiaddr, path } from '../protocol/config/index.ts'
+import { bitRate, byteSize, multiaddr, path } from '../protocol/config/index.ts'
 
 export const configSchema = Type.Object({
   dataDir: path({
@@ -74,12 +74,26 @@ export const configSchema = Type.Object({
     }),
   }),
   bandwidth: Type.Object({
-    uploadBytes: Type.Optional(
-      byteSize({ description: 'upload limit, bytes a second', min: '1kB' }),
+    uploadBitsPerS: Type.Optional(
+      bitRate({
+        description:
+          'upload limit on the line, bits a second as providers sell it; by default 85% of what a ' +
+          "link test measured, and less while the home's own traffic would wait",
+        min: '8kbit',
+      }),
     ),
-    downloadBytes: Type.Optional(
-      byteSize({ description: 'download limit, bytes a second', min: '1kB' }),
+    downloadBitsPerS: Type.Optional(
+      bitRate({
+        description: 'download limit on the line, bits a second; none by default',
+        min: '8kbit',
+      }),
     ),
+    schedule: Type.Array(Type.String({ description: 'a window' }), {
+      description:
+        'other limits at some hours, local time; the first window that names a direction counts: ' +
+        '"mon-fri 08:00-18:00 upload 2mbit download 20mbit", "daily 23:00-07:00 upload unlimited"',
+      default: [],
+    }),
   }),
   engine: Type.Object({
     kind: Type.Union(

@@ -1,6 +1,6 @@
 /** The settings of a cache. */
 import Type, { type Static } from 'typebox'
-import { byteSize, duration, multiaddr, path } from '../protocol/config/index.ts'
+import { bitRate, byteSize, duration, multiaddr, path } from '../protocol/config/index.ts'
 
 export const configSchema = Type.Object({
   dataDir: path({
@@ -52,6 +52,20 @@ export const configSchema = Type.Object({
       default: ['local'],
     },
   ),
+  bandwidth: Type.Object({
+    uploadBitsPerS: Type.Optional(
+      bitRate({
+        description: 'upload limit on the line, bits a second as providers sell it',
+        min: '8kbit',
+      }),
+    ),
+    downloadBitsPerS: Type.Optional(
+      bitRate({
+        description: 'download limit on the line for chunks from peers, bits a second',
+        min: '8kbit',
+      }),
+    ),
+  }),
   mdns: Type.Boolean({ description: 'finds peers on the LAN', default: false }),
   privateAddresses: Type.Boolean({
     description: 'private addresses are told to others: for a network within one LAN',

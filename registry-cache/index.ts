@@ -21,9 +21,15 @@ import {
   softwareVersion,
 } from '../protocol/peer/index.ts'
 import { createLevelStore, type Store } from '../protocol/store/index.ts'
-import { createSwarm, type SeedShare } from '../protocol/swarm/index.ts'
+import {
+  createSwarm,
+  type SeedShare,
+  swarmLimitsOf,
+  transferClock,
+} from '../protocol/swarm/index.ts'
 import type { CacheConfig } from './config.ts'
 import { createIngester, createYoungCollector } from './ingest/index.ts'
+import { createLinkDesk } from './link-tests.ts'
 import { createRegistryClient, createSimulatedSource, type ImageSource } from './oci/index.ts'
 import { startTalk } from './talk.ts'
 
@@ -60,7 +66,7 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
     owned.defer(() => peer.stop())
     const misbehaviour = createMisbehaviourLog()
     const swarm = createSwarm(
-      {},
+      { limits: swarmLimitsOf(config.bandwidth) },
       {
         ...{ mesh: peer.mesh, store: bundles, holders: peer.holders, logger },
         ...{ verifyTicket: peer.verifyTicket, timeMs: peer.time.nowMs },
@@ -83,8 +89,14 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
       },
     )
     owned.defer(() => ingester.stop())
-    const talk = startTalk({ source, ingester, peer, misbehaviour, logger, signal })
+    const links = createLinkDesk({
+      ...{ peer, swarm, clock: transferClock, logger },
+      onMeasured: (message) => talk.send(message),
+    })
+    const talk = startTalk({ source, ingester, peer, links, misbehaviour, logger, signal })
     owned.defer(() => talk.stop())
+    await links.start()
+    owned.defer(() => links.stop())
     onReady({ peer: peer.id, addresses: peer.mesh.getMultiaddrs().map(String) })
     if (!signal.aborted) await once(signal, 'abort')
   } finally {

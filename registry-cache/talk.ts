@@ -3,11 +3,12 @@
  * what it is asked, and the word that something changed.
  */
 import pLimit from 'p-limit'
-import type { ControlLink } from '../protocol/control/index.ts'
+import type { ControlLink, UpMessage } from '../protocol/control/index.ts'
 import type { BundleId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../protocol/peer/index.ts'
 import type { Ingester } from './ingest/index.ts'
+import type { LinkDesk } from './link-tests.ts'
 import type { ImageSource } from './oci/index.ts'
 import { createRequests, type Requests } from './requests/index.ts'
 
@@ -15,6 +16,8 @@ export type TalkComponents = Readonly<{
   source: ImageSource
   ingester: Ingester
   peer: Peer
+  /** What it has measured of nodes' lines. */
+  links: Pick<LinkDesk, 'messages'>
   misbehaviour: MisbehaviourLog
   logger: Logger
   signal: AbortSignal
@@ -27,8 +30,14 @@ const beatSoonMs = 200
 /** As many as a hello or a beat holds. */
 const bundlesMax = 4_096
 
+export interface Talk {
+  /** False when there is no stream. */
+  send(message: UpMessage): boolean
+  stop(): Promise<void>
+}
+
 /** Connects, and serves requests until `stop()`. */
-export function startTalk(components: TalkComponents): { stop(): Promise<void> } {
+export function startTalk(components: TalkComponents): Talk {
   const { source, ingester, peer, logger } = components
   let control: ControlLink | undefined
   let beating: NodeJS.Timeout | undefined
@@ -49,7 +58,8 @@ export function startTalk(components: TalkComponents): { stop(): Promise<void> }
       },
     },
   )
-  control = peer.connect(handlersOf(components, requests, beatSoon))
+  const send = (message: UpMessage): boolean => control?.send(message) ?? false
+  control = peer.connect(handlersOf(components, requests, { beatSoon, send }))
   const stop = async (): Promise<void> => {
     clearTimeout(beating)
     control?.send({ type: 'goodbye', reason: 'the cache stops' })
@@ -59,6 +69,7 @@ export function startTalk(components: TalkComponents): { stop(): Promise<void> }
   }
   let stopped: Promise<void> | undefined
   return {
+    send,
     stop() {
       stopped ??= stop()
       return stopped
@@ -69,7 +80,7 @@ export function startTalk(components: TalkComponents): { stop(): Promise<void> }
 function handlersOf(
   components: TalkComponents,
   requests: Requests,
-  beatSoon: () => void,
+  { beatSoon, send }: { beatSoon: () => void; send: (message: UpMessage) => boolean },
 ): PeerControlHandlers {
   const { ingester, misbehaviour, logger } = components
   const provideOnce = createProvideOnce(components)
@@ -80,6 +91,7 @@ function handlersOf(
     state: () => ({ instances: [], bundles: bundles(), misbehaviour: misbehaviour.take() }),
     onUp() {
       requests.resend()
+      for (const message of components.links.messages()) send(message)
       provideOnce(ingester.bundles())
     },
     onMessage(message) {

@@ -56,15 +56,10 @@ export function limitsAt(usual: Limits, windows: readonly Window[], now: WallClo
   }
 }
 
-/** What the clock on the wall shows. @param timeZone IANA name; absent: the machine's own. */
-export function wallClockAt(wallMs: number, timeZone?: string): WallClock {
-  const format = new Intl.DateTimeFormat('en-US', {
-    ...{ weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
-    ...(timeZone === undefined ? {} : { timeZone }),
-  })
-  const parts = new Map(format.formatToParts(wallMs).map(({ type, value }) => [type, value]))
-  const day = dayNames.indexOf((parts.get('weekday') ?? '').toLowerCase())
-  return { day, minute: Number(parts.get('hour')) * 60 + Number(parts.get('minute')) }
+/** What the clock on this machine's wall shows. */
+export function wallClockAt(wallMs: number): WallClock {
+  const date = new Date(wallMs)
+  return { day: date.getDay(), minute: date.getHours() * 60 + date.getMinutes() }
 }
 
 function isOpen({ days, fromMinute, toMinute }: Window, { day, minute }: WallClock): boolean {

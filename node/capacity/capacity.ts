@@ -89,7 +89,7 @@ export async function advertOf(
     readonly quota: EngineInfo['storageQuota']
   },
 ): Promise<CapacityAdvert> {
-  const { versions } = capacity
+  const { versions, link } = capacity
   const cores = cpus()
   return {
     peer: facts.peer,
@@ -102,6 +102,7 @@ export async function advertOf(
     diskBytes: capacity.storageBytes,
     gpus: capacity.gpus.map((gpu) => ({ ...gpu, class: gpuClassOf(gpu.name) })),
     region: capacity.region as Region,
+    ...(link ? { link: { upBitsPerS: link.upBitsPerS, downBitsPerS: link.downBitsPerS } } : {}),
     versions: { ...versions, potluck: versions.potluck ?? '' },
     load: {
       cpu: Math.min(1, (loadavg()[0] ?? 0) / Math.max(1, cores.length)),

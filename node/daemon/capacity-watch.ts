@@ -4,7 +4,7 @@
  */
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import type { Clock } from '../../protocol/clock.ts'
-import type { Capacity, Reach } from '../../protocol/control/index.ts'
+import type { Capacity, Link, Reach } from '../../protocol/control/index.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { createAdvertPublisher, type Mesh, type Region } from '../../protocol/mesh/index.ts'
@@ -29,6 +29,8 @@ export async function createCapacityWatch(
     readonly store: BundleStore
     readonly allocations: Allocations
     readonly reach: () => Reach
+    /** The line, once it was measured. */
+    readonly link: () => Link | undefined
     readonly clock: Clock
     readonly logger: Logger
     readonly signal: AbortSignal
@@ -51,7 +53,10 @@ export async function createCapacityWatch(
     capacityOf(lent, await measureMachine(config.dataDir), info, gpus, { version, envAllowed })
   let capacity = await measure()
 
-  const now = (): Capacity => ({ ...capacity, reach: parts.reach() })
+  const now = (): Capacity => {
+    const link = parts.link()
+    return { ...capacity, reach: parts.reach(), ...(link && { link }) }
+  }
   const publish = createAdvertPublisher({ mesh })
   const run = async (): Promise<void> => {
     while (!signal.aborted) {

@@ -2,7 +2,9 @@
  * The node's side of the talk with its coordinator: what it tells of itself, what it does with each
  * message, and how it takes its leave.
  */
+
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
+import { systemClock } from '../../protocol/clock.ts'
 import type { ControlLink, Hello, UpMessage } from '../../protocol/control/index.ts'
 import type { BundleId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
@@ -10,8 +12,10 @@ import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/
 import type { Swarm } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
+import type { NodeLine } from './line.ts'
 
 type Parts = Readonly<{
+  line: Pick<NodeLine, 'onUp' | 'roundTrip'>
   peer: Peer
   allocations: Allocations
   capacity: CapacityWatch
@@ -42,7 +46,7 @@ export interface CoordinatorLink {
 
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
-  const { peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
+  const { line, peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -96,11 +100,13 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       capacity: capacity.now(),
       misbehaviour: misbehaviour.take(),
     }),
-    onUp() {
+    onUp({ observedAddr }) {
+      line.onUp(observedAddr)
       if (leaving) link.send(leaving)
       for (const bundle of stored().bundles) swarm.announce(bundle)
     },
-    onBeatAnswer(answer) {
+    onBeatAnswer(answer, sentMs) {
+      line.roundTrip(systemClock.nowMs() - sentMs)
       allocations
         .renew(answer.renewals)
         .catch((error: unknown) => logger.error({ error }, 'renewals could not be taken'))

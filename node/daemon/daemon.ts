@@ -31,12 +31,16 @@ import { rememberedStopTimes } from '../guard/index.ts'
 import { createCapacityWatch } from './capacity-watch.ts'
 import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
+import { createNodeLine } from './line.ts'
+import { applySettings } from './reload.ts'
 
 export type NodeContext = Readonly<{
   /** Aborted: stop cleanly. */
   signal: AbortSignal
   logger: Logger
   onReady: (info: Readonly<Record<string, unknown>>) => void
+  /** Calls `listener` with the settings whenever they were read again. */
+  onReload?(listener: (config: NodeConfig) => void): void
 }>
 
 const tickMs = 1_000
@@ -91,14 +95,9 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   stack.defer(() => peer.stop())
 
   const misbehaviour = createMisbehaviourLog()
-  const { uploadBytes, downloadBytes } = config.bandwidth
+  const line = createNodeLine(config.bandwidth, { peer, random, logger })
   const swarm = createSwarm(
-    {
-      limits: {
-        ...(uploadBytes === undefined ? {} : { uploadBytesPerS: uploadBytes }),
-        ...(downloadBytes === undefined ? {} : { downloadBytesPerS: downloadBytes }),
-      },
-    },
+    { limits: line.limits() },
     {
       mesh: peer.mesh,
       store: chunks,
@@ -106,11 +105,13 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       timeMs: peer.time.nowMs,
       holders: peer.holders,
       onMisbehaviour: misbehaviour.note,
+      linkRates: line.linkRates,
       logger,
     },
   )
   stack.defer(() => swarm.stop())
   await swarm.start()
+  line.start(swarm, signal)
 
   let link: CoordinatorLink | undefined
   const images = createImageFetcher({
@@ -158,10 +159,21 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
         signal,
       },
       reach: () => peer.reach.now,
+      link: line.link,
     },
   )
-  link = connectCoordinator({ peer, allocations, capacity, chunks, swarm, misbehaviour, logger })
+  link = connectCoordinator({
+    line,
+    peer,
+    allocations,
+    capacity,
+    chunks,
+    swarm,
+    misbehaviour,
+    logger,
+  })
 
+  context.onReload?.((next) => applySettings({ start: config, next }, { line, chunks, logger }))
   context.onReady({
     peer: node,
     machine: machineIdOf(node),

@@ -23,6 +23,7 @@ export function sampleAdvert(peer: PeerId): CapacityAdvert {
     ],
     region: sampleRegion,
     versions: { potluck: '0.1.0', engine: '20.10.24', runc: '1.1.5' },
+    link: { upBitsPerS: 40_000_000, downBitsPerS: 250_000_000 },
     load: { cpu: 0.1, memory: 0.25, instances: 0 },
     bundles: [],
     quota: 'watched',

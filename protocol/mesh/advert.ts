@@ -60,6 +60,8 @@ const facts = {
   load: Type.Object({ cpu: ShareSchema, memory: ShareSchema, instances: CountSchema(10_000) }),
   /** Whether it can be dialled, as it was told; absent: not known. */
   reach: Type.Optional(Type.Object({ ipv4: ReachabilitySchema, ipv6: ReachabilitySchema })),
+  /** As a link test found it, never above what the chef allows; absent: not measured yet. */
+  link: Type.Optional(Type.Object({ upBitsPerS: CountSchema(), downBitsPerS: CountSchema() })),
   /** How the engine can bound what a container writes. */
   quota: Type.Union([Type.Literal('exact'), Type.Literal('watched'), Type.Literal('none')]),
 }

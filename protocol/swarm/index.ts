@@ -9,7 +9,7 @@ export {
   TooManyRequestsError,
   WrongDescriptorError,
 } from './errors.ts'
-export type { SwarmLimits } from './line.ts'
+export { type SwarmLimits, swarmLimitsOf } from './line.ts'
 export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 export type { SeedShare } from './schedule/index.ts'
 export type { TicketSource } from './senders.ts'

@@ -5,6 +5,7 @@
  */
 import { minChunkSizeBytes } from '../bundle/index.ts'
 import type { Clock } from '../clock.ts'
+import { unlimitedBitsPerS } from '../config/index.ts'
 import type { Pace } from '../wire/index.ts'
 import { createSpread } from './spread.ts'
 import { countingWire, createTokenBucket, type TokenBucket } from './token-bucket.ts'
@@ -12,6 +13,20 @@ import type { LinkRates } from './wire.ts'
 
 /** Bytes a second on the wire; absent: no limit. */
 export type SwarmLimits = Readonly<{ uploadBytesPerS?: number; downloadBytesPerS?: number }>
+
+/** Limits as settings have them, in bits; beyond what any line does they are none. */
+export function swarmLimitsOf(limits: {
+  readonly uploadBitsPerS?: number | undefined
+  readonly downloadBitsPerS?: number | undefined
+}): SwarmLimits {
+  const bytes = (bits: number | undefined): number | undefined =>
+    bits === undefined || bits >= unlimitedBitsPerS ? undefined : bits / 8
+  const [up, down] = [bytes(limits.uploadBitsPerS), bytes(limits.downloadBitsPerS)]
+  return {
+    ...(up === undefined ? {} : { uploadBytesPerS: up }),
+    ...(down === undefined ? {} : { downloadBytesPerS: down }),
+  }
+}
 
 export interface Line {
   readonly uploads: TokenBucket
@@ -61,7 +76,13 @@ export function createLine({ clock, linkRates, signal }: LineComponents): Line {
       limit = uploadBytesPerS
       line.refresh()
     },
-    haves,
+    haves: {
+      ...haves,
+      take(bytes, nowMs) {
+        haves.take(bytes, nowMs)
+        up.take(bytes, nowMs)
+      },
+    },
     uploadBytesPerS: () => limit ?? linkRates().uploadBytesPerS,
     refresh() {
       const rate = line.uploadBytesPerS()

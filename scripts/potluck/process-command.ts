@@ -43,15 +43,20 @@ export function processCommand(
       config?: string
       json?: boolean
     }>()
-    const config = loadConfig({
-      ...{ schema, ...names, file, env: context.env },
-      flags: configFlags(run, schema, names),
-      ignoreEnv: [fileEnv],
-    })
+    const load = () =>
+      loadConfig({
+        ...{ schema, ...names, file, env: context.env },
+        flags: configFlags(run, schema, names),
+        ignoreEnv: [fileEnv],
+        check: (config) => module.checkConfig?.(config) ?? [],
+      })
+    const config = load()
     const { log } = config
     const logger = createLogger({ level: log.level, name: entry.name, pretty: log.pretty })
     context.exitCode = await runProcess({
       ...{ module, config, logger, events: context.events },
+      // Without a file there is nothing that could have changed.
+      ...(file === undefined ? {} : { reload: load }),
       onReady: (info) => {
         logger.info({ info }, 'ready')
         if (json) context.stdout(`${JSON.stringify({ process: entry.name, ...info })}\n`)

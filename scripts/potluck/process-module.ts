@@ -4,6 +4,7 @@
  * never touches `process.*`, so that a test can run it inside itself.
  */
 import type { Static, TObject } from 'typebox'
+import type { ConfigProblem } from '../../protocol/config/index.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 
 /** Facts for whoever started it: addresses, ids, URLs. Printed as one JSON line by `--json`. */
@@ -15,12 +16,16 @@ export type RunContext = Readonly<{
   logger: Logger
   /** Call once, when it does its work. */
   onReady: (info: ReadyInfo) => void
+  /** Calls `listener` with settings of the module's own schema when they were read again (SIGHUP). */
+  onReload: (listener: (config: never) => void) => void
 }>
 
 export interface ProcessModule<S extends TObject = TObject> {
   readonly configSchema: S
   /** Resolves when it has stopped: all closed, nothing left running. Rejects when it failed. */
   run(config: Static<S>, context: RunContext): Promise<void>
+  /** What no schema says of the settings. */
+  checkConfig?(config: Static<S>): readonly ConfigProblem[]
 }
 
 /** One `potluck NOUN run`. */

@@ -6,7 +6,7 @@ import { createLogger, type Logger } from '../../protocol/log/index.ts'
 import type { RunContext } from './process-module.ts'
 import { runProcess } from './run-process.ts'
 
-function setUp(run: (context: RunContext) => Promise<void>) {
+function setUp(run: (context: RunContext) => Promise<void>, reload?: () => object) {
   let output = ''
   const destination = {
     write(line: string) {
@@ -25,7 +25,10 @@ function setUp(run: (context: RunContext) => Promise<void>) {
     configSchema: Type.Object({}),
     run: (_config: object, context: RunContext) => run(context),
   }
-  const running = runProcess({ module, config: {}, logger, events, onReady: () => {} })
+  const running = runProcess({
+    ...{ module, config: {}, logger, events, onReady: () => {} },
+    ...(reload ? { reload } : {}),
+  })
   return { emitter, exits, running, output: () => output }
 }
 
@@ -42,6 +45,34 @@ describe('scripts/potluck: runProcess', () => {
       expect(emitter.eventNames()).to.deep.equal([])
     })
   }
+
+  it('reads the settings again on SIGHUP, and keeps the old ones where the new are wrong', async () => {
+    const heard: object[] = []
+    let settings: object | undefined = { rate: 1 }
+    const { emitter, running, output } = setUp(
+      async ({ signal, onReload }) => {
+        onReload((config) => heard.push(config))
+        await untilAborted(signal)
+      },
+      () => {
+        if (!settings) throw new Error('line 3 is not valid')
+        return settings
+      },
+    )
+    emitter.emit('SIGHUP', 'SIGHUP')
+    settings = undefined
+    emitter.emit('SIGHUP', 'SIGHUP')
+    expect(heard).to.deep.equal([{ rate: 1 }])
+    expect(output()).to.contain('line 3 is not valid')
+    emitter.emit('SIGTERM', 'SIGTERM')
+    expect(await running).to.equal(0)
+  })
+
+  it('stops on SIGHUP where no file could have changed', async () => {
+    const { emitter, running } = setUp(({ signal }) => untilAborted(signal))
+    emitter.emit('SIGHUP', 'SIGHUP')
+    expect(await running).to.equal(0)
+  })
 
   it('counts a run that ends with the abort itself as a clean stop', async () => {
     const { emitter, running } = setUp(async ({ signal }) => {

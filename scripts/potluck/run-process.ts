@@ -32,6 +32,8 @@ export type RunProcessInit<S extends TObject> = Readonly<{
   logger: Logger
   onReady: (info: ReadyInfo) => void
   events: ProcessEvents
+  /** Reads the settings again, on SIGHUP; absent: SIGHUP is one more wish to stop. */
+  reload?: () => Static<S>
 }>
 
 /**
@@ -40,7 +42,7 @@ export type RunProcessInit<S extends TObject> = Readonly<{
  * @throws what `run` rejected with before it was ready: the story of a start that failed.
  */
 export async function runProcess<S extends TObject>(init: RunProcessInit<S>): Promise<ExitCode> {
-  const { module, config, logger, events } = init
+  const { module, config, logger, events, reload } = init
   const controller = new AbortController()
   let deadline: NodeJS.Timeout | undefined
   let faulted = false
@@ -73,7 +75,22 @@ export async function runProcess<S extends TObject>(init: RunProcessInit<S>): Pr
     faulted = true
     stopWithin(faultStopMs, 'stopped by a fault')
   }
+  const reloaders: ((config: never) => void)[] = []
+  const onHangUp = (name: unknown): void => {
+    if (!reload) {
+      onSignal(name)
+      return
+    }
+    try {
+      const next = reload()
+      for (const tell of reloaders) tell(next as never)
+      logger.info({ listeners: reloaders.length }, 'the settings were read again')
+    } catch (error) {
+      logger.error({ error }, 'the settings cannot be read again, the old ones stay in force')
+    }
+  }
   const listeners = [
+    ['SIGHUP', onHangUp],
     ['SIGTERM', onSignal],
     ['SIGINT', onSignal],
     ['uncaughtException', onFault],
@@ -86,7 +103,10 @@ export async function runProcess<S extends TObject>(init: RunProcessInit<S>): Pr
       ready = true
       init.onReady(info)
     }
-    await module.run(config, { signal: controller.signal, logger, onReady })
+    const onReload = (listener: (config: never) => void): void => {
+      reloaders.push(listener)
+    }
+    await module.run(config, { signal: controller.signal, logger, onReady, onReload })
     logger.info({}, 'stopped')
   } catch (error) {
     if (!controller.signal.aborted && !ready) throw error

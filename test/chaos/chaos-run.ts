@@ -22,7 +22,7 @@ export function chaosRun({ kills }: { readonly kills: number }): void {
 
   before(async () => {
     tell(`a network of ${nodes} nodes; CHAOS_SEED=${random.seed} repeats its draws`)
-    const simulated = { engine: 'simulated', reconnectWindow: '10s', downloadPerS: '1MB' } as const
+    const simulated = { engine: 'simulated', reconnectWindow: '10s', download: '8mbit' } as const
     network = await startChaosNetwork({ ...simulated, nodes })
   })
   after(async () => {

@@ -27,7 +27,7 @@ const nodeCount = 4
 const replicas = 2
 /** Takes a node seconds at the rate below, so that it can be killed in the middle. */
 const imageBytes = 24 << 20
-const downloadPerS = '6MB'
+const download = '48mbit'
 /** From the registry to the cache: more than a second for an image. */
 const lineBytesPerS = 16 << 20
 /** Lease, skew, the window of a restarted coordinator, and a deployment on a busy machine. */
@@ -52,7 +52,7 @@ const title = 'kill -9 on real Docker engines'
 
     before(async () => {
       network = await startChaosNetwork({
-        ...{ engine: 'docker', nodes: nodeCount, downloadPerS, reconnectWindow: '10s' },
+        ...{ engine: 'docker', nodes: nodeCount, download, reconnectWindow: '10s' },
         startMs: 180_000,
       })
       const [host = '', port] = network.registry.address.split(':')

@@ -22,7 +22,7 @@ export type ChaosInit = Readonly<{
   /** How long a restarted coordinator waits for nodes that are away. */
   reconnectWindow?: string
   /** Of each node; slow enough to be killed while it downloads. */
-  downloadPerS?: string
+  download?: string
   /** How long the whole network may take to be ready. */
   startMs?: number
 }>
@@ -85,7 +85,7 @@ export async function startChaosNetwork(init: ChaosInit): Promise<ChaosNetwork> 
       const name = `node-${number}`
       const home = await homes?.add(name)
       const config = await settings.node(name, home?.ipv4 ?? '127.0.0.1')
-      if (init.downloadPerS !== undefined) await limitDownload(config, init.downloadPerS)
+      if (init.download !== undefined) await limitDownload(config, init.download)
       nodes.push(member('node', name, config, home?.namespace.path))
     }
     const deadline = AbortSignal.timeout(startMs)
@@ -142,8 +142,8 @@ async function keepLogs(run: Run, folder: string): Promise<void> {
   })
 }
 
-async function limitDownload(config: string, perS: string): Promise<void> {
-  await writeFile(config, `\n[bandwidth]\ndownload = "${perS}"\n`, { flag: 'a' })
+async function limitDownload(config: string, rate: string): Promise<void> {
+  await writeFile(config, `\n[bandwidth]\ndownload = "${rate}"\n`, { flag: 'a' })
 }
 
 /** A setting in the environment of who starts us is meant for another network. */

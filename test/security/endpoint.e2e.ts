@@ -23,7 +23,7 @@ import { describeWithEngines } from './needs.ts'
 import { startTarget, type Target } from './target.ts'
 
 /** Of the node's download: a megabyte is there at once, ten take long enough. */
-const downloadPerS = '400kB'
+const download = '3200kbit'
 const slowBytes = 24 << 20
 const nobody = 'setpriv --reuid=65534 --regid=65534 --clear-groups --'.split(' ')
 
@@ -55,7 +55,7 @@ describeWithEngines('the loopback endpoint', ['curl', 'skopeo', 'setpriv', 'perl
   let now: Seen
 
   before(async () => {
-    target = await startTarget({ engine: 'docker', nodes: 1, downloadPerS })
+    target = await startTarget({ engine: 'docker', nodes: 1, download })
     node = target.nodes[0]!
     await target.reconfigure(node, (settings) => {
       settings.lend = { allocations: 2 }

@@ -65,7 +65,7 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
   const registry = await startRegistry({ ...at, port: registryPort }, { processes, run, wait })
   const settings = await writeSettings({
     ...{ run, host: internet.ipv4, registry: registry.address, cacheHost: seed.ipv4 },
-    cacheSettings: { bandwidth: { upload: bytesPerS(links.seedUpBitsPerS) } },
+    cacheSettings: { bandwidth: { upload: bitRate(links.seedUpBitsPerS) } },
   })
   const launch = (noun: string, name: string, config: string, host: Host): Child =>
     processes.start({
@@ -103,7 +103,7 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
   const cache = member('cache', seed, settings.cache)
   const nodes: Member[] = []
   for (const [number, home] of homes.entries()) {
-    const upload = bytesPerS(links.homes[number]?.upBitsPerS ?? 0)
+    const upload = bitRate(links.homes[number]?.upBitsPerS ?? 0)
     const own = { engine: { kind: 'simulated' }, bandwidth: { upload } }
     nodes.push(member('node', home, await settings.node(home.label, home.ipv4, own)))
   }
@@ -118,8 +118,8 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
   }
 }
 
-function bytesPerS(bitsPerS: number): string {
-  return `${Math.round(bitsPerS / 8)}B`
+function bitRate(bitsPerS: number): string {
+  return `${Math.round(bitsPerS)}bit`
 }
 
 type Wait = Readonly<{ signal: AbortSignal; deadlineMs: number }>
