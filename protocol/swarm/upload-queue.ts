@@ -160,19 +160,44 @@ export class UploadQueue<R> {
 /** What of a requester's queue goes first: what was asked first, unless a rank knows better. */
 function bidOf<R>(requester: R, line: Line, rank: TurnRank<R> | undefined): Bid<R> {
   const none = Number.POSITIVE_INFINITY
-  const bid: Bid<R> = { requester, line, at: 0, lone: none, passesOn: 0, turn: none, holders: none }
+  const bid: Bid<R> = { requester, line, at: 0, passesOn: 0, lone: none, turn: none, holders: none }
   if (!rank) return bid
-  for (const [at, job] of line.waiting.entries()) {
+  let bundle: BundleId | undefined
+  let turn = 0
+  // The inner loop of every holder: it makes no objects, and asks for a turn once a bundle.
+  for (let at = 0; at < line.waiting.length; at++) {
+    const job = line.waiting[at] as Waiting
     // A descriptor is small, and nothing can be asked before it is there.
-    if (job.kind === 'descriptor') return { ...bid, at, passesOn: none }
-    const holders = rank.holdersOf(job.bundle, job.next)
+    if (job.kind === 'descriptor') {
+      bid.at = at
+      bid.passesOn = none
+      return bid
+    }
+    if (job.bundle !== bundle) {
+      bundle = job.bundle
+      turn = rank.turnOf(requester, bundle)
+    }
+    const holders = rank.holdersOf(bundle, job.next)
     const lone = holders === 0 ? job.next : none
-    const turn = rank.turnOf(requester, job.bundle)
-    const passesOn = holders === 0 ? rank.uploadBytesPerS(requester, job.bundle) : 0
-    const better = { requester, line, at, lone, passesOn, turn, holders }
-    if (at === 0 || goesBefore(better, bid)) Object.assign(bid, better)
+    const passesOn = holders === 0 ? rank.uploadBytesPerS(requester, bundle) : 0
+    const order =
+      bid.passesOn - passesOn ||
+      compare(lone, bid.lone) ||
+      compare(turn, bid.turn) ||
+      holders - bid.holders
+    if (at > 0 && order >= 0) continue
+    bid.at = at
+    bid.passesOn = passesOn
+    bid.lone = lone
+    bid.turn = turn
+    bid.holders = holders
   }
   return bid
+}
+
+/** Below zero: `a` goes first. Infinities are equal. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b
 }
 
 function goesBefore<R>(a: Bid<R>, b: Bid<R>): boolean {

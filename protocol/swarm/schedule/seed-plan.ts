@@ -53,6 +53,7 @@ export class SeedPlan {
   #ownFrom = 0
   #otherFrom = 0
   #done = false
+  #lookedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(init: SeedPlanInit) {
     this.#with = init
@@ -190,6 +191,9 @@ export class SeedPlan {
   }
 
   #takeFromStalled(nowMs: number): void {
+    // A look at all that is shown, each few chunks sent, would be most of a fast seed's work.
+    if (nowMs - this.#lookedAtMs < stalledMs / 8) return
+    this.#lookedAtMs = nowMs
     for (const [peer, home] of this.#homes) {
       for (const [chunk, { sinceMs, asked }] of home.shown) {
         if (asked || nowMs - sinceMs < stalledMs || this.#takers.get(chunk) !== peer) continue

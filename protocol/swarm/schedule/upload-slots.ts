@@ -14,7 +14,7 @@ const sendsMax = 64
 /** A send may take so much longer than the uplink alone needs. */
 const slackFactor = 1.25
 /** Below it timers are no better; without a known rate a slot is held so long at most. */
-const slotMinMs = 20
+const slotMinMs = 2
 const slotMaxMs = 2_000
 
 export type UploadSlotsInit = Readonly<{
