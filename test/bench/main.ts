@@ -7,8 +7,15 @@ import { idle } from './idle/index.ts'
 import { pair } from './pair.ts'
 import { describeOption, readOptions } from './read-options.ts'
 import { swarm } from './swarm/index.ts'
+import { swarmSim } from './swarm-sim/index.ts'
 
-const benches: Readonly<Record<string, Bench>> = { chunks, idle, pair, swarm }
+const benches: Readonly<Record<string, Bench>> = {
+  chunks,
+  idle,
+  pair,
+  swarm,
+  'swarm-sim': swarmSim,
+}
 
 function help(): string {
   const lines = Object.entries(benches).flatMap(([name, { summary, options }]) => [
