@@ -213,7 +213,7 @@ export class BundleDownload implements RequesterListener {
     if (!sender) return
     const freed = id === undefined ? [] : (this.#chunks?.free(sender, id) ?? [])
     if (code === 'NOT_HELD') this.#chunks?.lacks(sender, chunk === undefined ? freed : [chunk])
-    else if (!this.#rejoins(sender, code, id)) {
+    else if (code !== 'CANCELLED' && !this.#rejoins(sender, code, id)) {
       const error = new RefusedError(peer, this.bundle, code)
       this.#with.logger.debug({ peer, bundle: this.bundle, error }, 'a holder refused')
       this.#senders.rest(sender)
