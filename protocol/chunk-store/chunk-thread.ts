@@ -77,7 +77,9 @@ export function createChunkThread(): ChunkThread {
     await ended?.terminate()
   }
   const start = (): Worker => {
-    const started = new Worker(new URL('./chunk-worker.ts', import.meta.url))
+    const started = new Worker(new URL('./chunk-worker.ts', import.meta.url), {
+      execArgv: [], // what a process preloads is meant for its main thread
+    })
     started.on('message', (reply: ChunkReply) => {
       const job = waiting.get(reply.id)
       waiting.delete(reply.id)
