@@ -52,6 +52,8 @@ export class ChunkAsker {
   duplicateBytes = 0
   /** Chunks that a sender was told to let go of, and for whom. */
   readonly #handovers = new Map<number, Handover>()
+  /** Chunks whose sender did not answer that it let go. */
+  readonly #withheld = new Set<number>()
   /** Bytes that handovers will bring to a sender, if they succeed. */
   readonly #promisedBytes = new Map<string, number>()
 
@@ -64,7 +66,11 @@ export class ChunkAsker {
   /** Asks as much of a sender as its credit allows. Returns for how long the limit says to wait. */
   fill(sender: Sender, nowMs: number): number {
     const { stats, bucket, picker } = this.#with
-    const allowedBytes = sender.credit.allowedBytes(this.#chunkBytes, nowMs)
+    this.#giveUpWaiting(nowMs)
+    const allowedBytes = Math.min(
+      sender.credit.allowedBytes(this.#chunkBytes, nowMs),
+      sender.trustedBytes(this.#chunkBytes),
+    )
     const runMax = allowedBytes / this.#chunkBytes / requestsPerCredit
     const run = { runMax: Math.max(1, Math.min(requestChunksMax, runMax)) }
     while (sender.asked.size < askedPerSenderMax && stats.writingBytes < writingBytesMax) {
@@ -106,6 +112,7 @@ export class ChunkAsker {
 
   /** A chunk came, or its request ended: it is handed over no more. */
   settled(chunk: number): Handover | undefined {
+    this.#withheld.delete(chunk)
     const handover = this.#handovers.get(chunk)
     if (!handover) return undefined
     this.#handovers.delete(chunk)
@@ -134,7 +141,7 @@ export class ChunkAsker {
     const worst = picker.slowest(
       sender.peer,
       (owner) => senderOf(owner)?.waitMs(nowMs) ?? 0,
-      (chunk) => !this.#lettingGo(chunk, nowMs),
+      (chunk) => !this.#handovers.has(chunk),
     )
     const owner = worst && senderOf(worst.owner)
     const asked = worst && owner?.asked.get(worst.chunk)
@@ -143,19 +150,24 @@ export class ChunkAsker {
     const rate = sender.credit.bytesPerS(nowMs) || asked.bytes
     const ownMs = (asked.bytes * 1000) / rate + sender.credit.roundTripMs()
     if (worst.waitMs <= Math.max(handOverMinMs, 2 * ownMs)) return false
-    const late = this.settled(worst.chunk)
+    const withheld = this.#withheld.has(worst.chunk)
+    if (withheld && !this.#mayDuplicate()) return false
     const { bytes } = asked
     this.#handovers.set(worst.chunk, { to: sender.peer, sinceMs: nowMs, bytes })
     this.#promisedBytes.set(sender.peer, (this.#promisedBytes.get(sender.peer) ?? 0) + bytes)
-    if (!late) owner.session.letGo(asked.id)
-    else if (this.#mayDuplicate()) this.cancel(owner, asked.id, nowMs)
-    else return false
+    if (withheld) this.cancel(owner, asked.id, nowMs)
+    else owner.session.letGo(asked.id)
     return true
   }
 
-  #lettingGo(chunk: number, nowMs: number): boolean {
-    const handover = this.#handovers.get(chunk)
-    return handover !== undefined && nowMs - handover.sinceMs < letGoMs
+  /** Who was told to let go and says nothing keeps no other sender idle. */
+  #giveUpWaiting(nowMs: number): void {
+    // A Map keeps the order of adding: the oldest first.
+    for (const [chunk, { sinceMs }] of this.#handovers) {
+      if (nowMs - sinceMs < letGoMs) return
+      this.settled(chunk)
+      this.#withheld.add(chunk)
+    }
   }
 
   #mayDuplicate(): boolean {
