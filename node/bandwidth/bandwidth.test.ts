@@ -63,7 +63,7 @@ describe('node/bandwidth', () => {
 
   it('begins low where nothing is set, and leaves headroom once the line is measured', async () => {
     const { clock, bandwidth, set, state, end } = setUp()
-    expect(set).to.deep.equal([{ uploadBytesPerS: firstBytesPerS }])
+    expect(set).to.deep.equal([{ uploadBytesPerS: firstBytesPerS, gentle: true }])
     bandwidth.measured({ upBitsPerS: 80e6, downBitsPerS: 400e6 })
     await clock.advance(1_000)
     expect(set.at(-1)?.uploadBytesPerS).to.be.closeTo(8.5e6, 1)

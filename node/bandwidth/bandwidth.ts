@@ -83,7 +83,8 @@ export function createBandwidth(
   }
   const limits = (): SwarmLimits => {
     const set = chosen()
-    const byDefault = set.uploadBitsPerS === undefined ? { uploadBytesPerS: rate } : {}
+    const byDefault =
+      set.uploadBitsPerS === undefined ? { uploadBytesPerS: rate, gentle: true } : {}
     return { ...byDefault, ...swarmLimitsOf(set) }
   }
   const link = (): Link | undefined => {
@@ -154,6 +155,6 @@ export function createBandwidth(
 function isNear(a: SwarmLimits, b: SwarmLimits): boolean {
   const near = (x: number | undefined, y: number | undefined): boolean =>
     x === y || (x !== undefined && y !== undefined && Math.abs(x - y) < x * noticeableShare)
-  const isSame = a.downloadBytesPerS === b.downloadBytesPerS
+  const isSame = a.downloadBytesPerS === b.downloadBytesPerS && a.gentle === b.gentle
   return isSame && near(a.uploadBytesPerS, b.uploadBytesPerS)
 }

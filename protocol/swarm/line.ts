@@ -12,7 +12,15 @@ import { countingWire, createTokenBucket, type TokenBucket } from './token-bucke
 import type { LinkRates } from './wire.ts'
 
 /** Bytes a second on the wire; absent: no limit. */
-export type SwarmLimits = Readonly<{ uploadBytesPerS?: number; downloadBytesPerS?: number }>
+export type SwarmLimits = Readonly<{
+  uploadBytesPerS?: number
+  downloadBytesPerS?: number
+  /**
+   * Chunks are spread over the time that they take, for who else sends over this line. Costs up to
+   * 3% of it in heads of packets: for a limit near the line's own rate, and where others matter.
+   */
+  gentle?: boolean
+}>
 
 /** Limits as settings have them, in bits; beyond what any line does they are none. */
 export function swarmLimitsOf(limits: {
@@ -66,13 +74,13 @@ export function createLine({ clock, linkRates, signal }: LineComponents): Line {
   const haves = createTokenBucket(haveBurstBytes)
   let limit: number | undefined
   const line: Line = {
-    uploads: countingWire(up, down),
+    uploads: countingWire(up, down, () => spread.pace()?.pieceBytes),
     downloads: countingWire(down, up),
-    setLimits({ uploadBytesPerS, downloadBytesPerS }) {
+    setLimits({ uploadBytesPerS, downloadBytesPerS, gentle = false }) {
       const nowMs = clock.nowMs()
       up.setRate(uploadBytesPerS, nowMs)
       down.setRate(downloadBytesPerS, nowMs)
-      spread.setRate(uploadBytesPerS)
+      spread.setRate(gentle ? uploadBytesPerS : undefined)
       limit = uploadBytesPerS
       line.refresh()
     },

@@ -7,8 +7,8 @@ import type { Clock } from '../clock.ts'
 import type { Pace } from '../wire/index.ts'
 
 /** A piece is what goes in so many ms: less would cost timers, more would be felt in a call. */
-const pieceMs = 10
-const pieceMinBytes = 4 * 1024
+const pieceMs = 15
+const pieceMinBytes = 8 * 1024
 const pieceMaxBytes = 64 * 1024
 /** Faster than the limit, which the bucket keeps: pieces must not add up their timers' delays. */
 const haste = 1.15

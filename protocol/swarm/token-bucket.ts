@@ -62,16 +62,21 @@ export function createTokenBucket(burstBytes: number, burstMs = 0): TokenBucket 
 /**
  * `bucket`, fed with bytes of payload and spending those that the line carries for them: a chef's
  * limit is about the line. Acknowledgements are spent from `back`, the other direction's.
+ * @param pieceBytes how small what is sent is cut now; undefined: not at all
  */
-export function countingWire(bucket: TokenBucket, back: TokenBucket): TokenBucket {
+export function countingWire(
+  bucket: TokenBucket,
+  back: TokenBucket,
+  pieceBytes: () => number | undefined = () => undefined,
+): TokenBucket {
   return {
-    waitMs: (bytes, nowMs) => bucket.waitMs(wireBytes(bytes), nowMs),
+    waitMs: (bytes, nowMs) => bucket.waitMs(wireBytes(bytes, pieceBytes()), nowMs),
     take(bytes, nowMs) {
-      bucket.take(wireBytes(bytes), nowMs)
+      bucket.take(wireBytes(bytes, pieceBytes()), nowMs)
       back.take(bytes * ackShare, nowMs)
     },
     giveBack(bytes, nowMs) {
-      bucket.giveBack(wireBytes(bytes), nowMs)
+      bucket.giveBack(wireBytes(bytes, pieceBytes()), nowMs)
       back.giveBack(bytes * ackShare, nowMs)
     },
     setRate: bucket.setRate,
