@@ -1,0 +1,69 @@
+/** What a node tells Prometheus: what all peers tell, and how its instances come along. */
+import type { BundleStore } from '../../protocol/chunk-store/index.ts'
+import { toLibp2pPeerId } from '../../protocol/mesh/index.ts'
+import {
+  defineMeshMetrics,
+  defineStoreMetrics,
+  defineSwarmMetrics,
+  type Series,
+} from '../../protocol/metrics/index.ts'
+import type { Peer } from '../../protocol/peer/index.ts'
+import type { Swarm, SwarmLimits } from '../../protocol/swarm/index.ts'
+import type { Allocations } from '../allocations/index.ts'
+import { type PhaseTimes, phases } from './phase-times.ts'
+
+export type NodeMetricsComponents = Readonly<{
+  peer: Pick<Peer, 'mesh' | 'keeper' | 'lists'>
+  chunks: BundleStore
+  swarm: Pick<Swarm, 'stats'>
+  limits: () => SwarmLimits
+  allocations: Pick<Allocations, 'docket'>
+  times: Pick<PhaseTimes, 'sums'>
+  version: string
+}>
+
+/** Shown at zero too: a series that comes and goes makes alerts that do not fire. */
+const states = ['accepted', 'downloading', 'creating', 'running', 'restarting', 'stopping'] as const
+
+export function defineNodeMetrics(series: Series, components: NodeMetricsComponents): void {
+  const { peer, chunks, swarm, limits, allocations, times, version } = components
+  series.gauge({
+    name: 'node_info',
+    help: 'Always 1; the version is a label.',
+    labels: ['version'],
+    read: () => [{ labels: { version }, value: 1 }],
+  })
+  const coordinator = () => toLibp2pPeerId(peer.keeper.coordinator)
+  defineMeshMetrics(series, { mesh: peer.mesh, coordinator })
+  defineStoreMetrics(series, chunks)
+  defineSwarmMetrics(series, { swarm, limits, isCache: peer.lists.isCache })
+  series.gauge({
+    name: 'instances',
+    help: 'Instances that have not ended, by state.',
+    labels: ['state'],
+    read() {
+      const reports = allocations.docket.reports()
+      return states.map((state) => ({
+        labels: { state },
+        value: reports.filter((report) => report.state === state).length,
+      }))
+    },
+  })
+  series.gauge({
+    name: 'engine_served_bytes',
+    help: 'Image bytes, decrypted, that this node gave its engine for the instances that it has.',
+    read: () => allocations.docket.reports().reduce((sum, it) => sum + it.bytesServed, 0),
+  })
+  series.counter({
+    name: 'phase_seconds_total',
+    help: 'Time spent in each phase of starting instances.',
+    labels: ['phase'],
+    read: () => phases.map((phase) => ({ labels: { phase }, value: times.sums()[phase].ms / 1e3 })),
+  })
+  series.counter({
+    name: 'phases_total',
+    help: 'How often each phase was gone through; seconds / phases is the mean.',
+    labels: ['phase'],
+    read: () => phases.map((phase) => ({ labels: { phase }, value: times.sums()[phase].count })),
+  })
+}

@@ -1,0 +1,83 @@
+/** What the swarm moved, what of it was wasted, and with whom. */
+import type { PeerId } from '../ids.ts'
+import type { Swarm, SwarmLimits } from '../swarm/index.ts'
+import { busiest } from './busiest.ts'
+import type { Series } from './series.ts'
+
+/** Those with the most bytes; the rest is in the sums. */
+const peersMax = 20
+
+export type SwarmMetricsComponents = Readonly<{
+  swarm: Pick<Swarm, 'stats'>
+  /** In force now; absent where there is no limit. */
+  limits: () => SwarmLimits
+  isCache: (peer: PeerId) => boolean
+}>
+
+/** Bytes by direction, kind and peer; waste; limits. */
+export function defineSwarmMetrics(series: Series, components: SwarmMetricsComponents): void {
+  const { swarm, limits, isCache } = components
+  for (const { direction, field, help } of directions) {
+    series.counter({
+      name: `swarm_${direction}_bytes_total`,
+      help,
+      labels: ['kind'],
+      read() {
+        const sums = { cache: 0, peer: 0 }
+        for (const [peer, it] of swarm.stats().peers) {
+          sums[isCache(peer) ? 'cache' : 'peer'] += it[field]
+        }
+        return Object.entries(sums).map(([kind, value]) => ({ labels: { kind }, value }))
+      },
+    })
+    series.counter({
+      name: `swarm_peer_${direction}_bytes_total`,
+      help: `The same by peer: the ${peersMax} with the most.`,
+      labels: ['peer'],
+      read() {
+        const amounts = [...swarm.stats().peers].map(([peer, it]) => [peer, it[field]] as const)
+        return busiest(amounts, peersMax).map(([peer, value]) => ({ labels: { peer }, value }))
+      },
+    })
+  }
+  series.counter({
+    name: 'swarm_duplicate_bytes_total',
+    help: 'Of those: chunks that were here already.',
+    read: () => swarm.stats().duplicateBytes,
+  })
+  series.counter({
+    name: 'swarm_wrong_chunks_total',
+    help: 'Chunks that were not what the descriptor names.',
+    read: () => swarm.stats().wrongChunks,
+  })
+  series.counter({
+    name: 'swarm_stalls_total',
+    help: 'Senders that were left because they fell silent.',
+    read: () => swarm.stats().stalls,
+  })
+  series.gauge({
+    name: 'swarm_limit_bytes_per_second',
+    help: 'Limits in force; absent where there is none.',
+    labels: ['direction'],
+    read() {
+      const { uploadBytesPerS, downloadBytesPerS } = limits()
+      return [
+        { labels: { direction: 'upload' }, value: uploadBytesPerS },
+        { labels: { direction: 'download' }, value: downloadBytesPerS },
+      ]
+    },
+  })
+}
+
+const directions = [
+  {
+    direction: 'uploaded',
+    field: 'uploadedBytes',
+    help: 'Chunks sent, by who got them.',
+  },
+  {
+    direction: 'downloaded',
+    field: 'downloadedBytes',
+    help: 'Chunks as they came, by who sent them; useless ones too.',
+  },
+] as const
