@@ -109,7 +109,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ...(providedPerPeerMax === undefined ? {} : { providedPerPeerMax }),
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: {} }), circuitRelayTransport()],
+    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: {} }), relayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
@@ -186,6 +186,15 @@ function discovery({ bootstrap: list, mdnsName }: MeshInit) {
       : // The default asks the LAN every 10 s; the name keeps two networks of one house apart.
         [mdns({ interval: 60_000, serviceTag: `_potluck-${mdnsName.slice(0, 16)}._udp.local` })]),
   ]
+}
+
+/**
+ * Relays are known, and chosen by protocol/nat. libp2p's own discovery would ask each peer that
+ * connects, in one queue with what is asked on purpose, which then fails with it.
+ */
+function relayTransport() {
+  const ignored = { has: () => true, add: () => undefined, remove: () => undefined }
+  return circuitRelayTransport({ discoveryFilter: ignored })
 }
 
 /**

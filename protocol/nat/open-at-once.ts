@@ -28,6 +28,8 @@ const slowerMs = 0.02
  * other waiting for a handshake; five round trips of a long path fit in here.
  */
 const tryMs = 1_000
+/** To one that listens. */
+const comeMs = 4_000
 
 /** Ports of punching: above what services use; one is drawn for each attempt, so none is worn. */
 const portMin = 20_000
@@ -40,18 +42,33 @@ export function drawPort(random: () => number): number {
 
 export type FromPortInit = Readonly<{ peer: PeerId; at: Endpoint; localPort: number }>
 
-/** Dials from a given local port, past the dial queue. @throws what the dial throws. */
+/**
+ * Dials from a given local port, past the dial queue.
+ * @throws what the dial throws, after `tryMs` or when `signal` aborts too; later it ends nothing.
+ */
 export async function dialFromPort(
   inner: MeshInner,
   { peer, at, localPort }: FromPortInit,
-  options: { readonly signal: AbortSignal; readonly first?: boolean },
+  options: { readonly signal: AbortSignal; readonly first?: boolean; readonly tryMs?: number },
 ): Promise<Connection> {
-  const { signal, first = true } = options
+  const { signal, first = true, tryMs = comeMs } = options
   // Passed on to `net.connect`, though the type does not list them.
   const local = { localPort, localAddress: anyAddress(at.family) }
   const transport = tcp({ dialOpts: { ...local, noDelay: true } })({ logger: inner.logger })
   const target = multiaddr(`${formatEndpoint(at)}/p2p/${peer}`)
-  return await transport.dial(target, { signal, upgrader: inRole(inner.upgrader, first) })
+  const upgrader = inRole(inner.upgrader, first)
+  // The transport hands the signal on to the socket, which it would destroy long after the dial.
+  const dialling = new AbortController()
+  const end = (): void => dialling.abort(signal.reason)
+  const timer = setTimeout(() => dialling.abort(new Error(`not there in ${tryMs} ms`)), tryMs)
+  signal.addEventListener('abort', end, { once: true })
+  try {
+    signal.throwIfAborted()
+    return await transport.dial(target, { signal: dialling.signal, upgrader })
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', end)
+  }
 }
 
 /**
@@ -72,8 +89,7 @@ export async function openAtOnce(
   for (let tries = 1; ; tries++) {
     const startedMs = performance.now()
     try {
-      const until = AbortSignal.any([signal, AbortSignal.timeout(tryMs)])
-      return await dialFromPort(inner, init, { signal: until, first: init.first })
+      return await dialFromPort(inner, init, { signal, first: init.first, tryMs })
     } catch (error) {
       const known = init.known()
       if (known) return known

@@ -7,7 +7,7 @@ import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../log/index.ts'
-import { type Mesh, type PeerAddress, peerIdOf, toLibp2pPeerId } from '../mesh/index.ts'
+import { isRelayed, type Mesh, type PeerAddress, peerIdOf, toLibp2pPeerId } from '../mesh/index.ts'
 import type { Signed } from '../wire/index.ts'
 import { askDialBack, type SignedVerdict } from './ask-dial-back.ts'
 import { endpointOf, type Family, formatEndpoint } from './endpoint.ts'
@@ -22,6 +22,8 @@ export const unknownReach: Reach = { ipv4: 'unknown', ipv6: 'unknown' }
 const recheckMs = 1_800_000
 /** While nobody could tell. */
 const retryMs = 60_000
+/** How often this host's own list of addresses is looked at; that asks nobody. */
+const lookMs = 2_000
 /** Several changes come together, and a router needs a moment. */
 const settleMs = 1_000
 const askMs = 6_000
@@ -118,28 +120,35 @@ export function watchReach({
     logger.info({ reach: now }, 'how this host is reached')
     onChange(now)
   }
+  /** All addresses that this host may have, confirmed or not: a router's forwarding has no event. */
+  const addressKey = (): string =>
+    addressManager
+      .getAddressesWithMetadata()
+      .map(({ multiaddr: address, type }) => `${type} ${address.toString()}`)
+      .filter((entry) => !entry.startsWith('observed') && !isRelayed(entry))
+      .sort()
+      .join()
+  const nap = (ms: number, signal: AbortSignal): Promise<void> =>
+    clock.sleep(ms, { signal }).catch(() => undefined)
+
   const run = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       await nap(settleMs, stopped.signal)
       wake = new AbortController()
+      const woken = AbortSignal.any([stopped.signal, wake.signal])
+      const checked = addressKey()
       await checkAll().catch((error: unknown) => logger.error({ error }, 'reach was not checked'))
       const known = now.ipv4 !== 'unknown' || now.ipv6 !== 'unknown'
-      await nap(known ? recheckMs : retryMs, AbortSignal.any([stopped.signal, wake.signal]))
+      const againMs = clock.nowMs() + (known ? recheckMs : retryMs)
+      while (!woken.aborted && addressKey() === checked && clock.nowMs() < againMs) {
+        await nap(lookMs, woken)
+      }
     }
   }
-  const nap = (ms: number, signal: AbortSignal): Promise<void> =>
-    clock.sleep(ms, { signal }).catch(() => undefined)
 
-  let ports = ''
-  const onUpdate = (): void => {
-    const listed = [...portsOf(4), ...portsOf(6)].sort().join()
-    if (listed !== ports) wake.abort()
-    ports = listed
-  }
   const onConnect = (): void => {
     if (now === unknownReach) wake.abort()
   }
-  mesh.addEventListener('self:peer:update', onUpdate)
   mesh.addEventListener('peer:connect', onConnect)
   const running = run()
   return {
@@ -151,7 +160,6 @@ export function watchReach({
     },
     checkSoon: () => wake.abort(),
     async stop() {
-      mesh.removeEventListener('self:peer:update', onUpdate)
       mesh.removeEventListener('peer:connect', onConnect)
       stopped.abort(new Error('reach is watched no more'))
       await running
