@@ -1,6 +1,7 @@
 /** What a chef, or who set the node up for one, may decide. One schema: file, environment, flags. */
 import Type, { type Static } from 'typebox'
 import { bitRate, byteSize, multiaddr, path } from '../protocol/config/index.ts'
+import { metricsSettings } from '../protocol/metrics/index.ts'
 
 export const configSchema = Type.Object({
   dataDir: path({
@@ -135,5 +136,6 @@ export const configSchema = Type.Object({
       pattern: '^[0-9.]{7,15}/[0-9]{1,2}$',
     }),
   }),
+  metrics: metricsSettings({ port: 9464 }),
 })
 export type NodeConfig = Static<typeof configSchema>

@@ -9,13 +9,16 @@ import type { PeerId } from '../protocol/ids.ts'
 import { createLinkTests, type LinkTests } from '../protocol/link-test/index.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { Peer } from '../protocol/peer/index.ts'
-import type { Swarm } from '../protocol/swarm/index.ts'
+import type { SwarmReport } from '../protocol/swarm/index.ts'
 
 /** As many as a message holds. */
 const resultsMax = 256
 const peersMax = 10_000
 /** What was served since the last look; a test beside more would measure what is left of the line. */
 const busyBytesPerS = 250_000
+
+/** What is needed of a swarm. */
+type Served = Readonly<{ stats: () => Pick<SwarmReport, 'uploadedBytes'> }>
 
 export interface LinkDesk extends LinkTests {
   /** All that is known, for a stream that has just opened. */
@@ -24,8 +27,8 @@ export interface LinkDesk extends LinkTests {
 
 /** @param onMeasured called with each result as a message; there may be no stream for it. */
 export function createLinkDesk(components: {
-  readonly peer: Peer
-  readonly swarm: Pick<Swarm, 'stats'>
+  readonly peer: Pick<Peer, 'mesh' | 'memberSecret'>
+  readonly swarm: Served
   readonly clock: Clock
   readonly onMeasured: (message: UpMessage) => void
   readonly logger: Logger
@@ -55,7 +58,7 @@ export function createLinkDesk(components: {
 }
 
 /** Whether more than a little was served since the last time it was asked, at most a while ago. */
-function createBusyness(swarm: Pick<Swarm, 'stats'>, clock: Clock): () => boolean {
+function createBusyness(swarm: Served, clock: Clock): () => boolean {
   let last = { bytes: swarm.stats().uploadedBytes, atMs: clock.nowMs() }
   return () => {
     const now = { bytes: swarm.stats().uploadedBytes, atMs: clock.nowMs() }

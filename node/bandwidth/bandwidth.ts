@@ -43,6 +43,8 @@ export type LimitedSwarm = Pick<Swarm, 'setLimits'> &
   Readonly<{ stats: () => Pick<SwarmReport, 'uploadedBytes' | 'downloadedBytes'> }>
 
 export interface Bandwidth {
+  /** What the chef chose for now: settings, the hour, a wish. */
+  chosen(): Limits
   /** What the swarm may use now. */
   limits(): SwarmLimits
   /** What others may count on: the line as measured, never above what the chef allows. */
@@ -97,6 +99,7 @@ export function createBandwidth(
     }
   }
   return {
+    chosen,
     limits,
     link,
     linkRates() {

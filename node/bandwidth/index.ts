@@ -5,6 +5,13 @@ export {
   type BandwidthSettings,
   createBandwidth,
 } from './bandwidth.ts'
+export {
+  askLimits,
+  type LimitsAnswer,
+  type LimitsRequest,
+  NodeNotThereError,
+  serveLimits,
+} from './limits-socket.ts'
 export { createLinkTester, type LinkTester } from './link-tester.ts'
 export { createRoundTrips } from './round-trips.ts'
 export { type Limits, leastBitsPerS, parseWindow, ScheduleError } from './schedule.ts'

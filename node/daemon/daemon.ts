@@ -9,6 +9,7 @@ import { describeError } from '../../protocol/errors.ts'
 import { identityFromSeed, loadOrCreateSeed, machineIdOf } from '../../protocol/identity/index.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { Region } from '../../protocol/mesh/index.ts'
+import { startMetricsServer } from '../../protocol/metrics/index.ts'
 import { readNetworkFile } from '../../protocol/network/index.ts'
 import {
   createMisbehaviourLog,
@@ -19,7 +20,6 @@ import {
   softwareVersion,
 } from '../../protocol/peer/index.ts'
 import { createLevelStore } from '../../protocol/store/index.ts'
-import { createSwarm } from '../../protocol/swarm/index.ts'
 import {
   type Allocations,
   createAllocations,
@@ -28,11 +28,13 @@ import {
 } from '../allocations/index.ts'
 import type { NodeConfig } from '../config.ts'
 import { rememberedStopTimes } from '../guard/index.ts'
+import { createPhaseTimes, defineNodeMetrics } from '../metrics/index.ts'
 import { createCapacityWatch } from './capacity-watch.ts'
 import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
 import { createNodeLine } from './line.ts'
 import { applySettings } from './reload.ts'
+import { startNodeSwarm } from './swarm.ts'
 
 export type NodeContext = Readonly<{
   /** Aborted: stop cleanly. */
@@ -96,24 +98,14 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
 
   const misbehaviour = createMisbehaviourLog()
   const line = createNodeLine(config.bandwidth, { peer, random, logger })
-  const swarm = createSwarm(
-    { limits: line.limits() },
-    {
-      mesh: peer.mesh,
-      store: chunks,
-      verifyTicket: peer.verifyTicket,
-      timeMs: peer.time.nowMs,
-      holders: peer.holders,
-      onMisbehaviour: misbehaviour.note,
-      linkRates: line.linkRates,
-      logger,
-    },
+  const swarm = await startNodeSwarm(
+    { dataDir: config.dataDir, signal },
+    { peer, chunks, line, misbehaviour, logger },
   )
   stack.defer(() => swarm.stop())
-  await swarm.start()
-  line.start(swarm, signal)
 
   let link: CoordinatorLink | undefined
+  const times = createPhaseTimes({ clock })
   const images = createImageFetcher({
     swarm,
     store: chunks,
@@ -136,8 +128,8 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       time: peer.time,
       book: await openSlotBook({ store }),
       keys: peer.keys.ring,
-      engine: host.engine,
-      images,
+      engine: times.engine(host.engine),
+      images: times.images(images),
       guard: host.guard,
       clock,
       logger,
@@ -173,12 +165,22 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     logger,
   })
 
+  const metrics = await startMetricsServer(config.metrics, {
+    define: (series) =>
+      defineNodeMetrics(series, {
+        ...{ peer, chunks, swarm, allocations, times, version },
+        limits: line.limits,
+      }),
+    logger,
+  })
+  stack.defer(() => metrics?.stop())
   context.onReload?.((next) => applySettings({ start: config, next }, { line, chunks, logger }))
   context.onReady({
     peer: node,
     machine: machineIdOf(node),
     addresses: peer.mesh.getMultiaddrs().map(String),
     runDir,
+    ...(metrics && { metrics: metrics.url }),
   })
   await Promise.all([
     every(tickMs, signal, async () => {

@@ -32,7 +32,9 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
   for (const entry of context.processes) {
     // Only the process that is meant is loaded: it brings libp2p, Docker's client and more.
     const module = args.find((word) => !word.startsWith('-') && word !== 'help') === entry.name
-    program.addCommand(processCommand(entry, module ? await entry.load() : undefined, context))
+    const noun = processCommand(entry, module ? await entry.load() : undefined, context)
+    if (module) for (const more of (await entry.commands?.(context)) ?? []) noun.addCommand(more)
+    program.addCommand(noun)
   }
   program.addHelpText(
     'after',

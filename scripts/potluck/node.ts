@@ -5,4 +5,8 @@ export const nodeEntry: ProcessEntry = {
   summary: "a chef's machine: lends its resources and runs containers",
   examples: ['potluck node run --config ~/.config/potluck/node.toml'],
   load: () => import('../../node/index.ts'),
+  async commands(io) {
+    const { nodeLimitsCommand } = await import('./node-limits.ts')
+    return [nodeLimitsCommand(io)]
+  },
 }

@@ -3,6 +3,7 @@
  * The binary brings what every process needs alike (configuration, logger, signals); the process
  * never touches `process.*`, so that a test can run it inside itself.
  */
+import type { Command } from 'commander'
 import type { Static, TObject } from 'typebox'
 import type { ConfigProblem } from '../../protocol/config/index.ts'
 import type { Logger } from '../../protocol/log/index.ts'
@@ -28,6 +29,9 @@ export interface ProcessModule<S extends TObject = TObject> {
   checkConfig?(config: Static<S>): readonly ConfigProblem[]
 }
 
+/** Where a command puts what was asked for. */
+export type CommandOutput = Readonly<{ stdout: (text: string) => void }>
+
 /** One `potluck NOUN run`. */
 export type ProcessEntry = Readonly<{
   /** First word of the command, and of its environment variables: `POTLUCK_NODE_…`. */
@@ -36,4 +40,6 @@ export type ProcessEntry = Readonly<{
   /** Below the options in `--help`. */
   examples: readonly string[]
   load: () => Promise<ProcessModule>
+  /** Other commands of the noun, beside `run`. */
+  commands?: (io: CommandOutput) => Promise<readonly Command[]>
 }>

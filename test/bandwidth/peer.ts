@@ -104,5 +104,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(answer)}\n`)
 }
 stopped.abort(new Error('the test is over'))
+// What is waited for below may hold no handle of its own.
+setInterval(() => undefined, 60_000)
 await street.stop()
 process.exit()
