@@ -84,16 +84,36 @@ describe('the senders of a download', () => {
     const { senders, dialled, open, fail, pass } = street()
     senders.add(Array.from({ length: 60 }, (_, at) => hint(`p${at}`)))
     for (let at = 0; at < 5; at++) await fail(dialled[at] ?? '')
-    for (let at = 5; at < dialled.length; at++) await open(dialled[at] ?? '')
+    let at = 5
+    const openAll = async (): Promise<void> => {
+      for (let gaps = 0; gaps < 29; gaps++) {
+        for (; at < dialled.length; at++) await open(dialled[at] ?? '')
+        pass(1_000)
+      }
+    }
+    await openAll()
     expect(dialled).to.have.length(5 + 32)
     const asked = () => [...senders.all()].filter(({ phase }) => phase === 'waiting')
     const before = asked()
     expect(before).to.have.length(32)
     pass(31_000)
-    for (let at = 37; at < dialled.length; at++) await open(dialled[at] ?? '')
+    await openAll()
     const after = asked()
     expect(after).to.have.length(32)
     const kept = before.filter((sender) => after.includes(sender)).length
     expect(kept, 'kept at a redraw').to.be.within(20, 31)
+  })
+  it('are dialled one a second when there are enough of them', async () => {
+    const { senders, dialled, open, pass } = street()
+    const peers = ['cache', 'n', 'o', 'p', 'q', 'r']
+    senders.add(peers.map(hint))
+    for (const peer of peers.slice(0, 4)) await open(peer)
+    expect(dialled).to.deep.equal(peers.slice(0, 4))
+    pass(1_000)
+    expect(dialled).to.deep.equal(peers.slice(0, 5))
+    await open('q')
+    expect(dialled).to.deep.equal(peers.slice(0, 5))
+    pass(1_000)
+    expect(dialled).to.deep.equal(peers)
   })
 })

@@ -20,6 +20,9 @@ const knownPeersMax = 1024
  * the first neighbours are of use while the last ones are still to come.
  */
 const dialsMax = 2
+/** So many neighbours keep a line busy; the others are dialled one at a time while chunks flow. */
+const enough = 4
+const dialGapMs = 1_000
 /** Of two that fetch the same bundle one dials; the other does so too if it has waited in vain. */
 const courtesyMs = 2_000
 /** A renewed ticket is shown at most so often to one peer. */
@@ -57,6 +60,7 @@ export class Senders {
   /** Where there are more than can be asked: whom to ask now. */
   readonly #drawn = new Set<Sender>()
   #redrawAtMs = 0
+  #dialAtMs = 0
 
   constructor(components: SendersComponents) {
     this.#with = components
@@ -106,16 +110,23 @@ export class Senders {
     if (ended.aborted) return
     const nowMs = clock.nowMs()
     let dialling = 0
+    let busy = 0
     for (const { phase, isHere, dialledAtMs } of this.#byPeer.values()) {
+      if (phase !== 'resting') busy += 1
       // One that does not answer soon keeps no other from being dialled.
       if (phase === 'dialling' && !isHere && nowMs - dialledAtMs < slowDialMs) dialling += 1
     }
     for (const sender of this.#neighbours(nowMs)) {
       if (sender.phase !== 'resting' || nowMs < sender.retryAtMs) continue
-      if (!sender.isHere && dialling >= dialsMax) continue
+      const mustWait = dialling >= dialsMax || (busy >= enough && nowMs < this.#dialAtMs)
+      if (!sender.isHere && mustWait) continue
       sender.retryAtMs = book.avoidUntilMs(sender.peer, bundle)
       if (nowMs < sender.retryAtMs) continue
-      if (!sender.isHere) dialling += 1
+      busy += 1
+      if (!sender.isHere) {
+        dialling += 1
+        this.#dialAtMs = nowMs + dialGapMs
+      }
       void this.#dial(sender)
     }
   }
