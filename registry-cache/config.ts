@@ -1,6 +1,7 @@
 /** The settings of a cache. */
 import Type, { type Static } from 'typebox'
 import { bitRate, byteSize, duration, multiaddr, path } from '../protocol/config/index.ts'
+import { metricsSettings } from '../protocol/metrics/index.ts'
 
 export const configSchema = Type.Object({
   dataDir: path({
@@ -75,5 +76,6 @@ export const configSchema = Type.Object({
     description: 'lifts limits by address, for many peers on one machine',
     default: false,
   }),
+  metrics: metricsSettings({ port: 9465 }),
 })
 export type CacheConfig = Static<typeof configSchema>

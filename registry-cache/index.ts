@@ -10,6 +10,7 @@ import { systemClock } from '../protocol/clock.ts'
 import { identityFromSeed, loadOrCreateSeed } from '../protocol/identity/index.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import { createAdvertFeed, type Region } from '../protocol/mesh/index.ts'
+import { startMetricsServer } from '../protocol/metrics/index.ts'
 import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import {
   createMisbehaviourLog,
@@ -30,6 +31,7 @@ import {
 import type { CacheConfig } from './config.ts'
 import { createIngester, createYoungCollector } from './ingest/index.ts'
 import { createLinkDesk } from './link-tests.ts'
+import { defineCacheMetrics, meterSource } from './metrics/index.ts'
 import { createRegistryClient, createSimulatedSource, type ImageSource } from './oci/index.ts'
 import { startTalk } from './talk.ts'
 
@@ -58,20 +60,23 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
       { logger },
     )
     owned.defer(() => bundles.close())
-    const source = createSource(config, store)
+    const registry = meterSource(createSource(config, store))
+    const { source } = registry
     owned.defer(() => source.close())
     const peer = await openCachePeer(config, { network, store, logger })
     owned.defer(() => removeRunDir(peer.runDir))
     owned.defer(() => peer.keys.erase())
     owned.defer(() => peer.stop())
     const misbehaviour = createMisbehaviourLog()
+    const limits = swarmLimitsOf(config.bandwidth)
     const swarm = createSwarm(
-      { limits: swarmLimitsOf(config.bandwidth) },
+      { limits },
       {
         ...{ mesh: peer.mesh, store: bundles, holders: peer.holders, logger },
         ...{ verifyTicket: peer.verifyTicket, timeMs: peer.time.nowMs },
         onMisbehaviour: misbehaviour.note,
         seed: () => seedShare(peer),
+        isCache: peer.lists.isCache,
       },
     )
     await swarm.start()
@@ -97,7 +102,17 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
     owned.defer(() => talk.stop())
     await links.start()
     owned.defer(() => links.stop())
-    onReady({ peer: peer.id, addresses: peer.mesh.getMultiaddrs().map(String) })
+    const metrics = await startMetricsServer(config.metrics, {
+      define: (series) =>
+        defineCacheMetrics(series, { peer, bundles, swarm, limits: () => limits, registry }),
+      logger,
+    })
+    owned.defer(() => metrics?.stop())
+    onReady({
+      peer: peer.id,
+      addresses: peer.mesh.getMultiaddrs().map(String),
+      ...(metrics && { metrics: metrics.url }),
+    })
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
     await owned.disposeAsync()

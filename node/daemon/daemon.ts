@@ -141,15 +141,8 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   const capacity = await createCapacityWatch(
     { config, node, version },
     {
-      ...{
-        engine: host.engine,
-        mesh: peer.mesh,
-        store: chunks,
-        allocations,
-        clock,
-        logger,
-        signal,
-      },
+      ...{ engine: host.engine, mesh: peer.mesh, store: chunks, allocations },
+      ...{ clock, logger, signal },
       reach: () => peer.reach.now,
       link: line.link,
     },
