@@ -21,7 +21,6 @@ import {
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { uPnPNAT } from '@libp2p/upnp-nat'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { identityFromSeed } from '../identity/index.ts'
@@ -41,6 +40,7 @@ import {
 } from './limits.ts'
 import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
 import { type Region, topicScores } from './topics.ts'
+import { upnp } from './upnp.ts'
 
 /** What every host of Potluck runs. Optional ones (mDNS, bootstrap, UPnP) have no interface to call. */
 export type MeshServices = {
@@ -84,8 +84,6 @@ export type MeshComponents = Readonly<{
   relaysFor?: (peer: PeerId) => boolean
   logger: Logger
 }>
-
-const upnpIntervalMs = 600_000
 
 /** Below this, peers found on the LAN are dialled, so that a LAN is a mesh without a coordinator. */
 const lanConnectionsWanted = 6
@@ -195,21 +193,6 @@ function discovery({ bootstrap: list, mdnsName }: MeshInit) {
 function relayTransport() {
   const ignored = { has: () => true, add: () => undefined, remove: () => undefined }
   return circuitRelayTransport({ discoveryFilter: ignored })
-}
-
-/**
- * The defaults search every 5 s where there is no router that answers, and ask one that does for
- * its address every 30 s. (`gatewaySearchTimeout` is also taken as the interval of later searches.)
- */
-function upnp() {
-  return uPnPNAT({
-    portMappingDescription: 'potluck',
-    externalAddressCheckInterval: upnpIntervalMs,
-    initialGatewaySearchInterval: upnpIntervalMs,
-    gatewaySearchInterval: upnpIntervalMs,
-    gatewaySearchTimeout: upnpIntervalMs,
-    gatewaySearchMessageInterval: upnpIntervalMs,
-  })
 }
 
 /**
