@@ -85,6 +85,7 @@ export const MisbehaviourSchema = Type.Object({
   kind: Type.Union([
     Type.Literal('wrong-chunk'),
     Type.Literal('wrong-descriptor'),
+    Type.Literal('false-have'),
     Type.Literal('malformed'),
     Type.Literal('flood'),
   ]),

@@ -20,6 +20,10 @@ import type { SwarmStats } from './stats.ts'
 import type { TokenBucket } from './token-bucket.ts'
 import { decodeRuns } from './wire.ts'
 
+/** Chunks that a peer may refuse after it said that it holds them; beyond, a share of what it sent. */
+const falseHavesFree = 4
+const falseHaveShareMax = 0.05
+
 export type ChunkExchangeComponents = Readonly<{
   stored: StoredBundle
   /** Closed by whoever opened it. */
@@ -134,6 +138,7 @@ export class ChunkExchange {
       this.#with.bucket.take(body.length, nowMs)
     }
     sender.worked(nowMs)
+    sender.chunksCame += 1
     sender.credit.arrived(body.length, nowMs)
     this.#with.stats.received(sender.peer, body.length)
     void this.#keeper.keep(sender, chunk, body)
@@ -144,10 +149,20 @@ export class ChunkExchange {
     return this.#asker.free(sender, id, this.#with.clock.nowMs())
   }
 
-  /** A sender turned out not to have these. */
-  lacks({ peer }: Sender, chunks: readonly number[]): void {
+  /** A sender turned out not to have these, whatever it said. */
+  lacks(sender: Sender, chunks: readonly number[]): void {
+    const { peer } = sender
     for (const chunk of chunks) {
-      if (chunk < this.stored.layout.chunkCount) this.#picker.peerLost(peer, chunk)
+      if (chunk >= this.stored.layout.chunkCount || !this.#picker.peerHolds(peer, chunk)) continue
+      this.#picker.peerLost(peer, chunk)
+      sender.falseHaves += 1
+      // A chunk or two may rot on an honest disk.
+      if (sender.falseHaves <= falseHavesFree) continue
+      if (sender.falseHaves <= sender.chunksCame * falseHaveShareMax) continue
+      const detail = `${sender.falseHaves} chunks refused that it had said to hold, ${sender.chunksCame} sent`
+      sender.falseHaves = 0
+      this.#with.blame(peer, 'false-have', { chunk, detail })
+      return
     }
   }
 
@@ -177,6 +192,11 @@ export class ChunkExchange {
       longestMs = Math.max(longestMs, this.#asker.fill(sender, nowMs))
     }
     return longestMs
+  }
+
+  /** Every chunk that is missing was asked for. */
+  get isEndgame(): boolean {
+    return this.#picker.unreserved === 0
   }
 
   /** Hears no more of the store. */

@@ -52,10 +52,12 @@ export class ChunkKeeper {
       if ((await stored.put(chunk, body)) === 'held') onDuplicate(body.length)
     } catch (error) {
       if (errorCode(error) !== 'WRONG_CHUNK') {
+        stats.discardedBytes += body.length
         onFault(error)
         return
       }
       stats.wrongChunks += 1
+      stats.wrongBytes += body.length
       onWrong(sender, {
         chunk,
         expectedName: Buffer.from(stored.layout.nameOf(chunk)).toString('hex'),
@@ -73,7 +75,10 @@ export class ChunkKeeper {
     const bytes = this.bytesOf(chunk)
     const from = this.#arriving.get(chunk)
     this.heldBytes += bytes
-    if (from) from.receivedBytes += bytes
+    if (from) {
+      from.receivedBytes += bytes
+      this.#with.stats.verified(from.peer, bytes)
+    }
     return from
   }
 

@@ -15,6 +15,7 @@ import { DescriptorFetch } from './descriptor-fetch.ts'
 import { breachCodes, DownloadStoppedError, RefusedError } from './errors.ts'
 import type { Misbehaviour, MisbehaviourKind, PeerBook } from './peer-book.ts'
 import { plausiblePeers } from './peer-exchange.ts'
+import { PhaseTimer, type PhaseTimes } from './phases.ts'
 import type { JoinedAnswer, RequesterListener } from './requester.ts'
 import type { Sender } from './sender.ts'
 import { Senders, type TicketSource } from './senders.ts'
@@ -41,7 +42,7 @@ export type DownloadComponents = Readonly<{
   random: () => number
   logger: Logger
   self: PeerId
-  onMisbehaviour: (what: Misbehaviour) => void
+  accuse: (what: Misbehaviour) => void
   onDescriptor: (bundle: StoredBundle) => void
 }>
 
@@ -51,6 +52,7 @@ export type DownloadProgress = Readonly<{
   bytesTotal: number
   /** Verified bytes by sender. */
   fromPeer: ReadonlyMap<PeerId, number>
+  phases: PhaseTimes
 }>
 
 /** One bundle on its way here; shared by all who want it. */
@@ -64,6 +66,9 @@ export class BundleDownload implements RequesterListener {
   readonly #ended = new AbortController()
   readonly #done = Promise.withResolvers<StoredBundle>()
   readonly #described = Promise.withResolvers<StoredBundle>()
+  readonly #phases: PhaseTimer
+  /** Once it has ended. */
+  #spent: PhaseTimes | undefined
   #chunks: ChunkExchange | undefined
   #pumping = false
   #napping = false
@@ -72,6 +77,7 @@ export class BundleDownload implements RequesterListener {
     this.bundle = bundle
     this.ticket = ticket
     this.#with = components
+    this.#phases = new PhaseTimer(components.clock.nowMs())
     const { self, pool, book, clock, random, logger } = components
     this.#senders = new Senders({
       ...{ bundle, self, pool, book, clock, random, logger },
@@ -115,7 +121,8 @@ export class BundleDownload implements RequesterListener {
       if (receivedBytes > 0) fromPeer.set(peer, receivedBytes)
     }
     const bytesTotal = this.#chunks?.stored.layout.travelBytes ?? 0
-    return { bytesDone: this.#chunks?.heldBytes ?? 0, bytesTotal, fromPeer }
+    const bytesDone = this.#chunks?.heldBytes ?? 0
+    return { bytesDone, bytesTotal, fromPeer, phases: this.#phaseTimes() }
   }
 
   /** More peers that may hold it. Known ones get more addresses. */
@@ -139,6 +146,13 @@ export class BundleDownload implements RequesterListener {
     this.#pumpSoon()
   }
 
+  /** Asks a peer for nothing more, until the peer book allows it. */
+  shun(peer: PeerId): void {
+    const sender = this.#senders.get(peer)
+    if (sender) this.#senders.rest(sender)
+    this.#pumpSoon()
+  }
+
   /** Asks for `chunk` before others: somebody waits to read it. */
   prefer(chunk: number): void {
     this.#chunks?.prefer(chunk)
@@ -156,6 +170,8 @@ export class BundleDownload implements RequesterListener {
   stop(reason: unknown = new DownloadStoppedError(this.bundle)): void {
     if (!this.active) return
     this.#ended.abort(reason)
+    this.#spent = this.#phases.times(this.#with.clock.nowMs())
+    this.#with.stats.spent(this.#spent)
     this.#chunks?.close()
     this.#with.audience.close(this.bundle)
     this.#senders.leaveAll()
@@ -169,6 +185,7 @@ export class BundleDownload implements RequesterListener {
     const sender = this.#senders.get(peer)
     if (!sender) return
     sender.phase = 'joined'
+    this.#phases.enter('descriptorMs', this.#with.clock.nowMs())
     sender.worked(this.#with.clock.nowMs())
     sender.held = joined.held
     sender.descriptorBytes = joined.descriptorBytes
@@ -274,6 +291,7 @@ export class BundleDownload implements RequesterListener {
       onFault: (error) => this.stop(error),
     })
     this.#chunks = chunks
+    this.#phases.enter('chunksMs', clock.nowMs())
     this.#described.resolve(stored)
     this.#with.onDescriptor(stored)
     for (const sender of this.#senders.all()) chunks.learn(sender)
@@ -290,14 +308,12 @@ export class BundleDownload implements RequesterListener {
 
   #blame(peer: PeerId, kind: MisbehaviourKind, facts: Partial<Misbehaviour>): void {
     if (!this.active) return
-    const { book, clock, logger, onMisbehaviour } = this.#with
-    const what: Misbehaviour = { ...facts, peer, bundle: this.bundle, kind }
-    logger.warn(what, 'a peer misbehaved in a swarm')
-    book.note(peer, this.bundle, clock.nowMs())
-    const sender = this.#senders.get(peer)
-    if (sender) this.#senders.rest(sender)
-    this.#pumpSoon()
-    onMisbehaviour(what)
+    this.#with.accuse({ ...facts, peer, bundle: this.bundle, kind })
+    this.shun(peer)
+  }
+
+  #phaseTimes(): PhaseTimes {
+    return this.#spent ?? this.#phases.times(this.#with.clock.nowMs())
   }
 
   // Asking.
@@ -317,6 +333,7 @@ export class BundleDownload implements RequesterListener {
       return
     }
     const waitMs = this.#chunks.fill(nowMs)
+    if (this.#chunks.isEndgame) this.#phases.enter('endgameMs', nowMs)
     if (waitMs > 0) this.#nap(waitMs)
   }
 

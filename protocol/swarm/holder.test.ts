@@ -6,6 +6,7 @@ import type { Mesh } from '../mesh/index.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from '../mesh/mesh.fixture.ts'
 import { costlyAnswersBurst, costlyAnswersPerS } from './holder.ts'
 import { asking, ended, openRaw, soon, writeFrame } from './hostile.fixture.ts'
+import { createPeerBook } from './peer-book.ts'
 import {
   createSwarmStreet,
   type Home,
@@ -31,7 +32,8 @@ describe('swarm/holder', function () {
     street = createSwarmStreet()
     strangers = createMeshStreet()
     bundle = randomBundle(4 * MiB)
-    seed = await street.home()
+    // One host plays many strangers: what one did must not be held against the next.
+    seed = await street.home({ with: { book: { ...createPeerBook(), isDropped: () => false } } })
     await seed.fill(bundle)
     mesh = await strangers.host()
   })

@@ -40,6 +40,8 @@ const refusalsMax = 64
  */
 export const costlyAnswersBurst = 512
 export const costlyAnswersPerS = 32
+/** Asks read slowly, one after the other, until it is clear that they will not end. */
+const throttledMax = 256
 /** A `have` costs a walk over its runs and no answer: four a second a bundle are usual. */
 const haveCost = 1 / 16
 
@@ -78,6 +80,7 @@ export class HolderSession implements Requester {
   readonly #pace = createTokenBucket(costlyAnswersBurst)
   #unread = 0
   #refusals = 0
+  #throttled = 0
 
   constructor(stream: Stream, peer: PeerId, components: HolderComponents) {
     this.peer = peer
@@ -100,6 +103,8 @@ export class HolderSession implements Requester {
       for (;;) {
         this.#handle((await this.#channel.read({ signal })).message)
         const waitMs = this.#pace.waitMs(1, clock.nowMs())
+        this.#throttled = waitMs > 0 ? this.#throttled + 1 : Math.max(0, this.#throttled - 1)
+        if (this.#throttled > throttledMax) throw new TooManyRequestsError('asks', throttledMax)
         if (waitMs > 0) await clock.sleep(waitMs, { signal })
       }
     } catch (error) {

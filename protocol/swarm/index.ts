@@ -13,6 +13,7 @@ export { type SwarmLimits, swarmLimitsOf } from './line.ts'
 export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 export type { SeedShare } from './schedule/index.ts'
 export type { TicketSource } from './senders.ts'
+export type { PeerTraffic, SwarmReport } from './stats.ts'
 export {
   createSwarm,
   type Download,
@@ -20,7 +21,6 @@ export {
   type Swarm,
   type SwarmComponents,
   type SwarmInit,
-  type SwarmReport,
   transferClock,
 } from './swarm.ts'
 export type { VerifyTicket } from './ticket-desk.ts'

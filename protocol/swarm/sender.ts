@@ -51,6 +51,9 @@ export class Sender {
   /** Bytes of verified chunks. */
   receivedBytes = 0
   outstandingBytes = 0
+  /** Chunks that came, right or wrong, and those that it refused though it had claimed them. */
+  chunksCame = 0
+  falseHaves = 0
   stalls = 0
   #failures = 0
 
@@ -94,6 +97,14 @@ export class Sender {
     this.teller?.stop()
     this.teller = undefined
     this.exchange = new ExchangeIntake()
+  }
+
+  /**
+   * How much may be asked of it at once, on what it has shown: what it sent rightly, and a chunk
+   * more. A liar is found out before it has cost much more than it gave.
+   */
+  trustedBytes(chunkBytes: number): number {
+    return this.receivedBytes + chunkBytes
   }
 
   /** It does what it should. */

@@ -2,7 +2,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 import { describeError, errorCode } from '../errors.ts'
-import type { BundleId } from '../ids.ts'
+import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { type Mesh, peerIdOf } from '../mesh/index.ts'
 import { breachCodes } from './errors.ts'
@@ -20,6 +20,8 @@ export interface Serving {
   stop(): Promise<void>
   /** Tells those who wait for a bundle that its descriptor is here. */
   bundleReady(bundle: BundleId): void
+  /** Ends all streams of a peer. */
+  drop(peer: PeerId): void
 }
 
 /** Serves what the store holds to those who show a ticket. */
@@ -31,17 +33,23 @@ export function createServing(
       mesh: Mesh
       clock: Clock
       logger: Logger
-      onMisbehaviour: (what: Misbehaviour) => void
+      accuse: (what: Misbehaviour) => void
+      /** Whether a peer is not served at all. */
+      isDropped: (peer: PeerId) => boolean
       signal: AbortSignal
     }>,
 ): Serving {
-  const { mesh, clock, logger, signal, onMisbehaviour } = components
+  const { mesh, clock, logger, signal, accuse } = components
   const sessions = new Set<HolderSession>()
   const running = new Set<Promise<void>>()
   let started = false
 
   const serve = (stream: Stream, connection: Connection): void => {
     const peer = peerIdOf(connection.remotePeer)
+    if (components.isDropped(peer)) {
+      stream.abort(new Error('this peer is not served'))
+      return
+    }
     const session = new HolderSession(stream, peer, components)
     sessions.add(session)
     const ended = session
@@ -50,7 +58,7 @@ export function createServing(
         if (signal.aborted) return
         logger.debug({ peer, error }, 'a requester is gone')
         const kind = faultOf(error)
-        if (kind) onMisbehaviour({ peer, kind, detail: describeError(error) })
+        if (kind) accuse({ peer, kind, detail: describeError(error) })
       })
       .finally(() => {
         sessions.delete(session)
@@ -82,6 +90,10 @@ export function createServing(
       for (const session of sessions) session.abort(new Error('the swarm was stopped'))
       await Promise.all(running)
     },
+    drop(peer) {
+      const reason = new Error('this peer is no longer served')
+      for (const session of sessions) if (session.peer === peer) session.abort(reason)
+    },
     bundleReady(bundle) {
       for (const session of sessions) session.bundleReady(bundle)
     },
@@ -91,6 +103,6 @@ export function createServing(
 /** What a requester's stream ended for, where that is the peer's fault. */
 function faultOf(error: unknown): Misbehaviour['kind'] | undefined {
   const code = errorCode(error)
-  if (code === 'TOO_MANY_REQUESTS') return 'flood'
+  if (code === 'TOO_MANY_REQUESTS' || code === 'UNREAD_OVERFLOW') return 'flood'
   return breachCodes.has(code ?? '') ? 'malformed' : undefined
 }

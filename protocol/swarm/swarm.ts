@@ -8,19 +8,21 @@ import type { Clock } from '../clock.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { type Mesh, type PeerAddress, peerIdOf, toLibp2pPeerId } from '../mesh/index.ts'
+import { createAccuser } from './accuser.ts'
 import { Audiences } from './audience.ts'
 import type { HolderIndex } from './dht.ts'
 import { BundleDownload, type DownloadProgress } from './download.ts'
 import { DownloadStoppedError } from './errors.ts'
 import { findHolders } from './find-holders.ts'
 import { homeHaveDelayMs, revealDelayMs } from './have-teller.ts'
+import { leaveOn } from './leave-on.ts'
 import { createLine, type SwarmLimits } from './line.ts'
-import { createPeerBook, type Misbehaviour } from './peer-book.ts'
+import { createPeerBook, type Misbehaviour, type PeerBook } from './peer-book.ts'
 import type { SeedShare } from './schedule/index.ts'
 import type { TicketSource } from './senders.ts'
 import { createServing } from './serving.ts'
 import { createSessionPool } from './session-pool.ts'
-import { type PeerTraffic, SwarmStats } from './stats.ts'
+import { type SwarmReport, SwarmStats } from './stats.ts'
 import type { VerifyTicket } from './ticket-desk.ts'
 import { Uploader } from './uploader.ts'
 import type { LinkRates } from './wire.ts'
@@ -48,11 +50,15 @@ export type SwarmComponents = Readonly<{
   timeMs: () => number | undefined
   logger: Logger
   onMisbehaviour?: (what: Misbehaviour) => void
+  /** Who has misbehaved before; absent: nobody. */
+  book?: PeerBook
   /** Finds holders beyond the hints. */
   holders?: HolderIndex
   clock?: Clock
   /** For a cache: which of the network's seeds it is. Absent: a home, which shows all it has. */
   seed?: () => SeedShare | undefined
+  /** Which peers are caches, for the counts. */
+  isCache?: (peer: PeerId) => boolean
   /** What is known of our own link; told to those we meet. */
   linkRates?: () => LinkRates
   /** Uniform in [0, 1). */
@@ -78,15 +84,6 @@ export interface Download {
   /** Asks for a chunk before others: somebody waits to read it. */
   prefer(chunk: number): void
 }
-
-export type SwarmReport = Readonly<{
-  uploadedBytes: number
-  downloadedBytes: number
-  duplicateBytes: number
-  wrongChunks: number
-  stalls: number
-  peers: ReadonlyMap<PeerId, Readonly<PeerTraffic>>
-}>
 
 export interface Swarm {
   /** Starts to serve. */
@@ -118,8 +115,9 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   const self = peerIdOf(mesh.peerId)
   const stopped = new AbortController()
   const { signal } = stopped
-  const stats = new SwarmStats()
-  const book = createPeerBook()
+  const isCache = components.isCache ?? (() => false)
+  const stats = new SwarmStats({ nowMs: () => clock.nowMs(), isCache })
+  const book = components.book ?? createPeerBook()
   const line = createLine({ clock, linkRates, signal })
   const seed = components.seed ?? (() => undefined)
   const audience = new Audiences({
@@ -127,6 +125,13 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     addressesOf: async (peer) => {
       const { addresses } = await mesh.peerStore.get(toLibp2pPeerId(peer))
       return addresses.map(({ multiaddr }) => multiaddr.toString())
+    },
+  })
+  const accuse = createAccuser({
+    ...{ book, clock, logger, report: onMisbehaviour },
+    onDropped: (peer) => {
+      serving.drop(peer)
+      for (const { download } of active.values()) download.shun(peer)
     },
   })
   const uploader = new Uploader(
@@ -174,7 +179,8 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     clock,
     logger,
     mesh,
-    onMisbehaviour,
+    accuse,
+    isDropped: (peer) => book.isDropped(peer, clock.nowMs()),
     signal,
   })
   const announce = (bundle: BundleId): void => {
@@ -195,7 +201,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
       return known
     }
     const download = new BundleDownload(bundle, ticket, {
-      ...{ store, pool, book, stats, clock, random, logger, self, onMisbehaviour },
+      ...{ store, pool, book, stats, clock, random, logger, self, accuse },
       bucket: line.downloads,
       ...{ audience, linkRates, haveAllowance: line.haves },
       onDescriptor: ({ id }) => announce(id),
@@ -246,35 +252,6 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     addHints: (bundle, hints) => active.get(bundle)?.download.addHints(hints),
     announce,
     setLimits,
-    stats: () => ({
-      uploadedBytes: stats.uploadedBytes,
-      downloadedBytes: stats.downloadedBytes,
-      duplicateBytes: stats.duplicateBytes,
-      wrongChunks: stats.wrongChunks,
-      stalls: stats.stalls,
-      peers: stats.peers(),
-    }),
-  }
-}
-
-/**
- * One caller's hold on shared work: `onLeave` runs once if its signal aborts first. Returns a
- * function that makes a shared promise end for this caller when it leaves.
- */
-function leaveOn(signal: AbortSignal | undefined, onLeave: () => void) {
-  const gone = Promise.withResolvers<never>()
-  gone.promise.catch(() => undefined)
-  const leave = (): void => {
-    onLeave()
-    gone.reject(signal?.reason)
-  }
-  if (signal?.aborted) leave()
-  else signal?.addEventListener('abort', leave, { once: true })
-  return <T>(shared: Promise<T>): Promise<T> => {
-    const mine = Promise.race([shared, gone.promise]).finally(() =>
-      signal?.removeEventListener('abort', leave),
-    )
-    mine.catch(() => undefined)
-    return mine
+    stats: () => stats.report(),
   }
 }

@@ -9,8 +9,13 @@ import type { Stream } from '@libp2p/interface'
 import { encode as encodeVarint, encodingLength } from 'uint8-varint'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { Codec } from './codec.ts'
-import { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
-import { createFrameReader, FrameTooLongError } from './frame-reader.ts'
+import {
+  ChannelClosedError,
+  MalformedMessageError,
+  MessageTooLargeError,
+  UnreadOverflowError,
+} from './errors.ts'
+import { createFrameReader, FrameTooLongError, UnreadError } from './frame-reader.ts'
 import { type Pace, sendPaced, sendWhole } from './pace.ts'
 
 export type WaitOptions = Readonly<{ signal: AbortSignal }>
@@ -112,6 +117,9 @@ function framed(message: Uint8Array, body: Uint8Array = new Uint8Array()): Uint8
 }
 
 function frameError(kind: string, cause: unknown, maxFrameBytes: number): Error {
+  if (cause instanceof Error && cause.cause instanceof UnreadError) {
+    return new UnreadOverflowError(kind, { cause })
+  }
   return cause instanceof FrameTooLongError
     ? new MessageTooLargeError(kind, maxFrameBytes + 1, maxFrameBytes)
     : new ChannelClosedError(kind, { cause })

@@ -18,6 +18,13 @@ export class MessageTooLargeError extends PotluckError {
   }
 }
 
+/** More lies unread than a peer may have under way: it ignores what it was allowed. */
+export class UnreadOverflowError extends PotluckError {
+  constructor(kind: string, init: PotluckErrorInit = {}) {
+    super('UNREAD_OVERFLOW', `more of the ${kind} stream came than may lie unread`, init)
+  }
+}
+
 /** The stream ended, was reset, or its deadline passed, before the message was whole. */
 export class ChannelClosedError extends PotluckError {
   constructor(kind: string, init: PotluckErrorInit = {}) {

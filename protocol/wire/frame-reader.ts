@@ -16,6 +16,8 @@ export type FrameLimits = Readonly<{
 
 /** The peer announces a frame that is too long, or a length without an end. */
 export class FrameTooLongError extends Error {}
+/** The peer sends on and on, faster than it is read. */
+export class UnreadError extends Error {}
 /** The stream has ended; what is left of it is no frame. */
 export class StreamEndedError extends Error {}
 
@@ -43,7 +45,9 @@ export function createFrameReader(
     if (fault) return
     unread.append(data)
     if (unread.byteLength > maxBufferedBytes) {
-      const overflow = new Error(`${unread.byteLength} bytes unread, at most ${maxBufferedBytes}`)
+      const overflow = new UnreadError(
+        `${unread.byteLength} bytes unread, at most ${maxBufferedBytes}`,
+      )
       fault = overflow
       unread.consume(unread.byteLength)
       // Not while libp2p is still telling of these bytes.

@@ -7,6 +7,11 @@ export {
   type WriteOptions,
 } from './channel.ts'
 export { type Codec, createCodec } from './codec.ts'
-export { ChannelClosedError, MalformedMessageError, MessageTooLargeError } from './errors.ts'
+export {
+  ChannelClosedError,
+  MalformedMessageError,
+  MessageTooLargeError,
+  UnreadOverflowError,
+} from './errors.ts'
 export type { Pace } from './pace.ts'
 export * from './types.ts'

@@ -110,7 +110,7 @@ export class SimulatedPeer {
         ...{ bundle: simulatedBundle, layout, picker: this.#picker },
         senderOf: (peer) => this.#senders.get(peer),
         bucket: createTokenBucket(1),
-        stats: new SwarmStats(),
+        stats: new SwarmStats({ nowMs: () => 0, isCache: () => false }),
       })
     }
     world.events.after(tickMs * random(), () => this.#tick())
@@ -313,7 +313,7 @@ export class SimulatedPeer {
         return
       }
       const next = this.#queue.next((peer) => this.#slots.mayServe(peer), { rank: this.#turns })
-      if (!next || next.job.kind !== 'chunk') return
+      if (next?.job.kind !== 'chunk') return
       const { requester, job } = next
       const bytes = chunkBytes[job.number] ?? 0
       this.#queue.charge(requester, bytes)
