@@ -11,9 +11,10 @@
  */
 import type { PeerMaps } from './peer-maps.ts'
 
-/** Shown to a home and not yet sent: its next chunks, and what the uplink sends in a while. */
-const aheadChunksMin = 2
-const aheadMs = 300
+/** Shown and not yet sent, to all homes: what the uplink sends in a while, and a few chunks. */
+const aheadChunksMin = 8
+const aheadShareMax = 3 / 4
+const aheadMs = 600
 /** A home that does not ask for what it was shown is taken to have stalled. */
 const stalledMs = 5_000
 /** The weight of a home whose uplink is not known, in bytes a second: 10 Mbit/s. */
@@ -41,6 +42,8 @@ type Home = {
   shownBytes: number
   givenBytes: number
   toldAll: boolean
+  /** It did not ask for what it was shown; it is shown no more until it does. */
+  stalled: boolean
 }
 
 /** The plan of one seed for one swarm. Peers are those of `maps`. */
@@ -73,7 +76,13 @@ export class SeedPlan {
       leastShare = Math.min(leastShare, givenBytes / this.#weight(other))
     }
     const givenBytes = Number.isFinite(leastShare) ? leastShare * this.#weight(peer) : 0
-    this.#homes.set(peer, { shown: new Map(), shownBytes: 0, givenBytes, toldAll: false })
+    this.#homes.set(peer, {
+      shown: new Map(),
+      shownBytes: 0,
+      givenBytes,
+      toldAll: false,
+      stalled: false,
+    })
   }
 
   /** A home is gone; what only it was given is handed out again. Call after `maps.remove`. */
@@ -84,8 +93,11 @@ export class SeedPlan {
 
   /** A home asks for a chunk. */
   requested(peer: string, chunk: number): void {
-    const shown = this.#homes.get(peer)?.shown.get(chunk)
-    if (shown) shown.asked = true
+    const home = this.#homes.get(peer)
+    const shown = home?.shown.get(chunk)
+    if (!home || !shown) return
+    shown.asked = true
+    home.stalled = false
   }
 
   /** A chunk is being sent to a home. */
@@ -102,7 +114,7 @@ export class SeedPlan {
     if (!this.#done) {
       this.#takeFromStalled(nowMs)
       const told = this.#handOut(nowMs)
-      if (!this.#done) return told
+      if (told.length > 0 || !this.#done) return told
     }
     const told: Reveal[] = []
     for (const [peer, home] of this.#homes) {
@@ -171,15 +183,20 @@ export class SeedPlan {
   #neediest(chunk: number): string | undefined {
     const { maps, uploadBytesPerS } = this.#with
     const bytes = maps.bytesOf(chunk)
+    // Bounded for all together: with room for each of its own, not who has the least would be
+    // shown the next chunk, but whoever was just sent one.
     const sentSoonBytes = ((uploadBytesPerS() ?? 0) * aheadMs) / 1000
-    let weights = 0
-    for (const peer of this.#homes.keys()) weights += this.#weight(peer)
+    const aheadBytes = Math.max(aheadChunksMin * bytes, sentSoonBytes)
+    let shownBytes = 0
+    for (const home of this.#homes.values()) if (!home.stalled) shownBytes += home.shownBytes
+    if (shownBytes + bytes > aheadBytes) return undefined
     let neediest: string | undefined
     let least = Number.POSITIVE_INFINITY
     for (const [peer, home] of this.#homes) {
       const weight = this.#weight(peer)
-      const aheadBytes = Math.max(aheadChunksMin * bytes, (sentSoonBytes * weight) / weights)
-      if (home.shownBytes + bytes > aheadBytes || home.shown.has(chunk)) continue
+      if (home.stalled || home.shown.has(chunk)) continue
+      // One that asks for nothing is not to take up all there is.
+      if (home.shownBytes + bytes > aheadBytes * aheadShareMax) continue
       const share = home.givenBytes / weight
       if (share < least) [least, neediest] = [share, peer]
     }
@@ -197,7 +214,7 @@ export class SeedPlan {
     for (const [peer, home] of this.#homes) {
       for (const [chunk, { sinceMs, asked }] of home.shown) {
         if (asked || nowMs - sinceMs < stalledMs || this.#takers.get(chunk) !== peer) continue
-        // It stays shown there, so its room stays taken: a home that stalls is given no more.
+        home.stalled = true
         this.#takeBack(chunk)
       }
     }

@@ -14,8 +14,12 @@
  */
 import type { PeerMaps } from './peer-maps.ts'
 
-/** A home whose need is nearer than this to the swarm's end is urgent: estimates are no better. */
+/**
+ * A home whose need is nearer than this to the swarm's end is urgent: estimates are no better. They
+ * span the last ten seconds, which is most of a street's time and nothing of a big image's.
+ */
 const urgentShare = 0.97
+const urgentMs = 8_000
 /** A home whose downlink needs this part of the swarm's whole time is slow. */
 const slowShare = 0.25
 /** Ranks are looked at anew so often: a chunk changes little. */
@@ -76,7 +80,7 @@ export class UploadRank {
     const bytesPerS = Math.max(downloadBytesPerS, 0.9 * maps.gainBytesPerS(peer, nowMs))
     const needMs = (maps.remainingBytes(peer) * 1000) / bytesPerS
     const { leftMs, wholeMs } = this.#paceAt(nowMs)
-    if (needMs >= urgentShare * leftMs) return -steps(needMs)
+    if (needMs + urgentMs >= urgentShare * leftMs) return -steps(needMs)
     const allMs = (maps.totalBytes * 1000) / bytesPerS
     if (allMs >= slowShare * wholeMs) return 1e6 - steps(allMs)
     return 2e6 + steps(needMs)
