@@ -71,14 +71,19 @@ export class ChunkAsker {
       sender.credit.allowedBytes(this.#chunkBytes, nowMs),
       sender.trustedBytes(this.#chunkBytes),
     )
-    const runMax = allowedBytes / this.#chunkBytes / requestsPerCredit
-    const run = { runMax: Math.max(1, Math.min(requestChunksMax, runMax)) }
+    const runMax = Math.max(
+      1,
+      Math.min(requestChunksMax, Math.floor(allowedBytes / this.#chunkBytes / requestsPerCredit)),
+    )
+    // From a fast sender a run at a time: credit that comes back by the chunk would go by the chunk.
+    const leastBytes = runMax > 1 ? runMax * this.#chunkBytes : 1
     while (sender.asked.size < askedPerSenderMax && stats.writingBytes < writingBytesMax) {
       const waitMs = bucket.waitMs(1, nowMs)
       if (waitMs > 0) return waitMs
       const promisedBytes = this.#promisedBytes.get(sender.peer) ?? 0
       const freeBytes = allowedBytes - sender.outstandingBytes - promisedBytes
-      const choice = picker.choose(sender.peer, { ...run, freeBytes })
+      if (freeBytes < leastBytes && sender.outstandingBytes > 0) return 0
+      const choice = picker.choose(sender.peer, { runMax, freeBytes })
       if (!choice) {
         if (freeBytes <= 0 || !this.#handOver(sender, nowMs)) return 0
         continue

@@ -3,7 +3,7 @@
  * what happens when they come. It keeps picker, asker and keeper in step; each alone would act on
  * a state that another has left.
  */
-import { Bitfield } from '../bundle/index.ts'
+import { Bitfield, type Run } from '../bundle/index.ts'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import { describeError } from '../errors.ts'
@@ -125,23 +125,45 @@ export class ChunkExchange {
     for (const run of decoded) this.#picker.peerGained(peer, run, nowMs)
   }
 
-  /** A chunk came. @param live its request was not cancelled */
-  onChunk(sender: Sender, id: number, chunk: number, body: Uint8Array, live: boolean): void {
-    const nowMs = this.#with.clock.nowMs()
-    const asked = sender.asked.get(chunk)
-    this.#asker.settled(chunk)
-    if (live && asked?.id === id) {
-      sender.settle(chunk)
-      if (asked.first) sender.credit.answered(nowMs - asked.atMs)
-    } else {
-      // It was given back when it was cancelled, and came all the same.
-      this.#with.bucket.take(body.length, nowMs)
-    }
+  /** Adjacent chunks came, one behind the other. @param live their request was not cancelled */
+  onChunks(sender: Sender, id: number, run: Run, body: Uint8Array, live: boolean): void {
+    const { bucket, clock, stats, blame } = this.#with
+    const nowMs = clock.nowMs()
     sender.worked(nowMs)
-    sender.chunksCame += 1
+    sender.chunksCame += run.count
     sender.credit.arrived(body.length, nowMs)
-    this.#with.stats.received(sender.peer, body.length)
-    void this.#keeper.keep(sender, chunk, body)
+    stats.received(sender.peer, body.length)
+    const parts = this.#split(run, body)
+    if (!parts) {
+      blame(sender.peer, 'malformed', { detail: `${body.length} bytes for ${run.count} chunks` })
+      return
+    }
+    for (const [at, part] of parts.entries()) {
+      const chunk = run.start + at
+      const asked = sender.asked.get(chunk)
+      this.#asker.settled(chunk)
+      if (live && asked?.id === id) {
+        sender.settle(chunk)
+        if (asked.first) sender.credit.answered(nowMs - asked.atMs)
+      } else {
+        // It was given back when it was cancelled, and came all the same.
+        bucket.take(part.length, nowMs)
+      }
+      void this.#keeper.keep(sender, chunk, part)
+    }
+  }
+
+  /** One alone may have any length: it is the store that tells a wrong chunk. */
+  #split({ start, count }: Run, body: Uint8Array): Uint8Array[] | undefined {
+    if (count === 1) return [body]
+    const parts: Uint8Array[] = []
+    let at = 0
+    for (let chunk = start; chunk < start + count; chunk++) {
+      const end = at + this.#keeper.bytesOf(chunk)
+      parts.push(body.subarray(at, end))
+      at = end
+    }
+    return at === body.length ? parts : undefined
   }
 
   /** A request ended unanswered. Returns the chunks that are free again. */

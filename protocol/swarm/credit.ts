@@ -13,7 +13,7 @@ const firstRoundTripMs = 100
 const shortestMs = 20
 /** So long a sender's queue may be: covers the jitter of a home link. */
 const queueMs = 50
-export const creditBytesMax = 1 << 20
+export const creditBytesMax = 1 << 21
 
 export interface Credit {
   asked(nowMs: number): void

@@ -3,6 +3,7 @@
  * whom; this part hears what they say and keeps the parts in step, so that whatever happens to one
  * sender, its chunks are soon asked of another.
  */
+import type { Run } from '../bundle/index.ts'
 import type { BundleStore, StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import { describeError, errorCode } from '../errors.ts'
@@ -219,9 +220,9 @@ export class BundleDownload implements RequesterListener {
     } else this.#blame(peer, 'flood', { detail: 'names of other peers' })
   }
 
-  onChunk(peer: PeerId, id: number, chunk: number, body: Uint8Array, live: boolean): void {
+  onChunks(peer: PeerId, id: number, run: Run, body: Uint8Array, live: boolean): void {
     const sender = this.#senders.get(peer)
-    if (sender) this.#chunks?.onChunk(sender, id, chunk, body, live)
+    if (sender) this.#chunks?.onChunks(sender, id, run, body, live)
     this.#pumpSoon()
   }
 

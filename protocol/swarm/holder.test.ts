@@ -1,3 +1,5 @@
+import { open } from 'node:fs/promises'
+import { join as joinPath } from 'node:path'
 import { encode } from 'cborg'
 import { expect } from 'chai'
 import fc from 'fast-check'
@@ -50,6 +52,36 @@ describe('swarm/holder', function () {
     expect((await channel.read(soon())).message).to.include({ t: 'joined', bundle: bundle.id })
     return channel
   }
+
+  it('sends the chunks of a run together, and names the one that it has not', async () => {
+    const channel = await join()
+    const got: number[] = []
+    const ask = async (id: number, first: number, count: number) =>
+      await channel.write({ t: 'request', bundle: bundle.id, id, first, count }, soon())
+    await ask(1, 3, 6)
+    while (got.length < 6) {
+      const { message, body } = await channel.read(soon())
+      if (message.t !== 'chunk') throw new Error(`${message.t} instead of chunks`)
+      const chunks = bundle.chunks.slice(message.number, message.number + (message.count ?? 1))
+      expect(Buffer.concat(chunks).equals(body)).to.equal(true)
+      got.push(...chunks.keys().map((at) => message.number + at))
+    }
+    expect(got).to.deep.equal([3, 4, 5, 6, 7, 8])
+
+    const { blobs } = (await seed.store.add(bundle.descriptorBytes)).descriptor
+    const path = joinPath(seed.folder, 'blobs', `${blobs[0]?.id}.chunks`)
+    const file = await open(path, 'r+')
+    await file.write(Buffer.alloc(8), 0, 8, 12 * (64 * 1024 + 16))
+    await file.close()
+    await ask(2, 10, 4)
+    for (;;) {
+      const { message } = await channel.read(soon())
+      if (message.t === 'chunk') expect(message.number + (message.count ?? 1)).to.be.below(13)
+      if (message.t !== 'refused') continue
+      expect(message).to.include({ code: 'NOT_HELD', id: 2, number: 12 })
+      break
+    }
+  })
 
   it('serves nobody without a ticket of their own, for this bundle, for now', async () => {
     const other = randomBundle(1000)

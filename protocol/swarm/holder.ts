@@ -4,6 +4,7 @@
  * read, ends its own stream.
  */
 import type { Stream } from '@libp2p/interface'
+import type { Run } from '../bundle/index.ts'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import { errorCode } from '../errors.ts'
@@ -15,7 +16,7 @@ import { type Audience, Guest } from './guest.ts'
 import { HaveTeller } from './have-teller.ts'
 import { TicketDesk, type VerifyTicket } from './ticket-desk.ts'
 import { createTokenBucket, type TokenBucket } from './token-bucket.ts'
-import type { UploadJob } from './upload-queue.ts'
+import type { ChunkJob, UploadJob } from './upload-queue.ts'
 import type { Requester, Uploader } from './uploader.ts'
 import {
   type Answer,
@@ -24,6 +25,7 @@ import {
   askBufferedBytes,
   askCodec,
   askFrameBytes,
+  chunksBodyBytesMax,
   descriptorPieceBytes,
   type LinkRates,
   type RefusalCode,
@@ -135,7 +137,7 @@ export class HolderSession implements Requester {
   sizeOf(job: UploadJob): number {
     const bundle = this.#with.bundleOf(job.bundle)
     if (!bundle) return 0
-    if (job.kind === 'chunk') return bundle.layout.locate(job.number).travelBytes
+    if (job.kind === 'chunk') return travelBytesOf(bundle, runOf(job))
     return Math.min(descriptorPieceBytes, bundle.descriptorBytes.length - job.offset)
   }
 
@@ -146,7 +148,7 @@ export class HolderSession implements Requester {
       const bundle = this.#with.bundleOf(job.bundle)
       if (!bundle) return this.#refuse('UNKNOWN_BUNDLE', job)
       if (job.kind === 'descriptor') await this.#sendDescriptor(bundle, job.offset)
-      else await this.#sendChunk(bundle, job)
+      else await this.#sendChunks(bundle, job)
     } catch (error) {
       if (!this.#ended.signal.aborted) this.#end(error as Error)
     }
@@ -161,26 +163,48 @@ export class HolderSession implements Requester {
     this.#with.onSent(this.peer, body.length)
   }
 
-  async #sendChunk(bundle: StoredBundle, job: UploadJob & { kind: 'chunk' }): Promise<void> {
+  async #sendChunks(bundle: StoredBundle, job: ChunkJob): Promise<void> {
+    for (const run of splitRun(bundle, runOf(job))) {
+      if (!(await this.#sendRun(bundle, job, run))) return
+    }
+  }
+
+  /** False: it was refused, and the rest of the request with it. */
+  async #sendRun(bundle: StoredBundle, job: ChunkJob, run: Run): Promise<boolean> {
     const { signal } = this.#ended
+    const { start, count } = run
     const guest = this.#guests.get(bundle.id)
-    if (guest) this.#with.audience.sending(guest, job.number)
     let body: Uint8Array
     try {
-      body = await bundle.read(job.number, { signal })
+      body = await bundle.readRun(run, { signal })
     } catch (error) {
       signal.throwIfAborted()
+      if (count > 1) return await this.#sendOneByOne(bundle, job, run)
       const gone = errorCode(error) === 'BUNDLE_REMOVED'
-      this.#with.logger.debug({ error, chunk: job.number }, 'a requested chunk cannot be read')
-      return this.#refuse(gone ? 'UNKNOWN_BUNDLE' : 'NOT_HELD', job)
+      this.#with.logger.debug({ error, chunk: start }, 'a requested chunk cannot be read')
+      this.#refuse(gone ? 'UNKNOWN_BUNDLE' : 'NOT_HELD', { ...job, number: start })
+      return false
     }
-    const pace = this.#with.pace?.()
+    for (let chunk = start; guest && chunk < start + count; chunk++) {
+      this.#with.audience.sending(guest, chunk)
+    }
     await this.#channel.write(
-      { t: 'chunk', id: job.id, number: job.number },
-      { body, signal, pace },
+      { t: 'chunk', id: job.id, number: start, ...(count > 1 ? { count } : {}) },
+      { body, signal, pace: this.#with.pace?.() },
     )
     this.#with.onSent(this.peer, body.length)
-    if (guest) this.#with.audience.sent(guest, job.number)
+    for (let chunk = start; guest && chunk < start + count; chunk++) {
+      this.#with.audience.sent(guest, chunk)
+    }
+    return true
+  }
+
+  /** A run that cannot be read whole: the refusal must name the chunk that is not here. */
+  async #sendOneByOne(bundle: StoredBundle, job: ChunkJob, { start, count }: Run) {
+    for (let chunk = start; chunk < start + count; chunk++) {
+      if (!(await this.#sendRun(bundle, job, { start: chunk, count: 1 }))) return false
+    }
+    return true
   }
 
   #handle(ask: Ask): void {
@@ -331,4 +355,31 @@ export class HolderSession implements Requester {
     this.#with.uploader.remove(this)
     this.#channel.abort(error)
   }
+}
+
+function runOf({ number, count }: ChunkJob): Run {
+  return { start: number, count }
+}
+
+function travelBytesOf({ layout }: StoredBundle, { start, count }: Run): number {
+  let bytes = 0
+  for (let chunk = start; chunk < start + count; chunk++) bytes += layout.locate(chunk).travelBytes
+  return bytes
+}
+
+/** Runs that each go into one answer. */
+function splitRun(bundle: StoredBundle, { start, count }: Run): Run[] {
+  const runs: Run[] = []
+  const end = start + count
+  for (let first = start; first < end; ) {
+    let last = first
+    while (
+      last + 1 < end &&
+      travelBytesOf(bundle, { start: first, count: last + 2 - first }) <= chunksBodyBytesMax
+    )
+      last += 1
+    runs.push({ start: first, count: last + 1 - first })
+    first = last + 1
+  }
+  return runs
 }

@@ -167,12 +167,13 @@ export class Picker {
     const holder = this.#holders.get(peer)
     const held = this.#maps.heldBy(peer)
     if (!holder || !held || holder.dry || freeBytes <= 0) return undefined
-    const first = this.#bestOf(held, holdersMax)
-    if (first === undefined) {
+    const best = this.#bestOf(held, holdersMax)
+    if (best === undefined) {
       // With a limit there may be something, only not now.
       holder.dry = holdersMax === Number.POSITIVE_INFINITY
       return undefined
     }
+    const first = this.#startOfRun(held, best, Math.floor(runMax))
     let bytes = 0
     let count = 0
     for (let chunk = first; count < runMax && chunk < this.#init.chunkCount; chunk++) {
@@ -248,6 +249,18 @@ export class Picker {
       from = theirs.firstNotIn(this.#taken, to)
     }
     return undefined
+  }
+
+  /** Runs begin at multiples of their length: begun anywhere, they would leave gaps of a chunk. */
+  #startOfRun(theirs: ReadonlyBitfield, best: number, runMax: number): number {
+    const least = runMax > 1 ? best - (best % runMax) : best
+    const holders = this.holdersOf(best)
+    let first = best
+    while (first > least && this.#wanted(theirs, first - 1)) {
+      if (this.holdersOf(first - 1) > holders) break
+      first--
+    }
+    return first
   }
 
   #rarest(theirs: ReadonlyBitfield, from: number, to: number, holdersMax: number) {

@@ -33,8 +33,11 @@ export interface RequesterListener {
   onHave(peer: PeerId, runs: readonly number[]): void
   /** Others that showed the holder a ticket for this bundle: hints, not to be believed. */
   onPeers(peer: PeerId, others: readonly PeerAddress[]): void
-  /** `asked`: the request is live; else it was cancelled while the chunk was on its way. */
-  onChunk(peer: PeerId, id: number, chunk: number, body: Uint8Array, asked: boolean): void
+  /**
+   * `body`: the chunks of `run`, one behind the other. `asked`: the request is live; else it was
+   * cancelled while they were on their way.
+   */
+  onChunks(peer: PeerId, id: number, run: Run, body: Uint8Array, asked: boolean): void
   onRefused(peer: PeerId, code: RefusalCode, id?: number, chunk?: number): void
   /** The stream ended; nothing more comes. */
   onClosed(peer: PeerId, error: Error): void
@@ -175,7 +178,7 @@ export class RequesterSession {
     const { peer } = this
     this.answers += 1
     if (answer.t === 'chunk') {
-      this.#chunk(answer.id, answer.number, body)
+      this.#chunks(answer.id, { start: answer.number, count: answer.count ?? 1 }, body)
       return
     }
     if (answer.t === 'have') {
@@ -196,12 +199,7 @@ export class RequesterSession {
         listener.onPeers(peer, answer.peers)
         return
       case 'refused':
-        if (answer.code === 'CANCELLED') {
-          const request = this.#requests.get(answer.id ?? 0)
-          if (answer.id === undefined || !request) return
-          // A chunk that was being read when it let go may still come.
-          this.#forget(answer.id, request)
-        } else if (answer.id !== undefined) this.#requests.delete(answer.id)
+        if (!this.#endRequest(answer.id) && answer.code === 'CANCELLED') return
         listener.onRefused(peer, answer.code, answer.id, answer.number)
         return
     }
@@ -214,18 +212,27 @@ export class RequesterSession {
     return undefined
   }
 
-  #chunk(id: number, chunk: number, body: Uint8Array): void {
+  /** What is being read or sent already may still come. False: it was over, or there was none. */
+  #endRequest(id: number | undefined): boolean {
+    const request = id === undefined ? undefined : this.#requests.get(id)
+    if (id === undefined || !request) return false
+    this.#forget(id, request)
+    return true
+  }
+
+  #chunks(id: number, run: Run, body: Uint8Array): void {
     const live = this.#requests.get(id)
     const request = live ?? this.#cancelled.get(id)
-    if (!request) throw new ProtocolBreachError(`chunk ${chunk} answers no request`)
-    if (!request.due.delete(chunk)) {
+    if (!request) throw new ProtocolBreachError(`chunk ${run.start} answers no request`)
+    for (let chunk = run.start; chunk < run.start + run.count; chunk++) {
+      if (request.due.delete(chunk)) continue
       throw new ProtocolBreachError(
         `chunk ${chunk} was not asked for in request ${id}, or came twice`,
       )
     }
     if (live?.due.size === 0) this.#requests.delete(id)
     const listener = this.#listeners.get(request.bundle)
-    listener?.onChunk(this.peer, id, chunk, body, live !== undefined)
+    listener?.onChunks(this.peer, id, run, body, live !== undefined)
   }
 
   #ask(ask: Ask): void {

@@ -95,6 +95,8 @@ export function randomBundle(...blobSizes: number[]): TestBundle {
 export type Home = Readonly<{
   mesh: Mesh
   store: BundleStore
+  /** Where the store keeps its files. */
+  folder: string
   swarm: Swarm
   address: PeerAddress
   misbehaviours: Misbehaviour[]
@@ -158,6 +160,7 @@ export function createSwarmStreet(): SwarmStreet {
       return {
         mesh,
         store,
+        folder,
         swarm,
         address: addressOf(mesh),
         misbehaviours,
@@ -253,7 +256,13 @@ export function withRead(
 ): (store: BundleStore) => BundleStore {
   return (store) =>
     wrapBundles(store, {
-      read: (bundle) => async (chunk) => await change(chunk, await bundle.read(chunk)),
+      readRun:
+        (bundle) =>
+        async ({ start, count }) => {
+          const chunks = Array.from({ length: count }, (_, at) => start + at)
+          const read = async (chunk: number) => await change(chunk, await bundle.read(chunk))
+          return Buffer.concat(await Promise.all(chunks.map(read)))
+        },
     })
 }
 

@@ -5,6 +5,7 @@
  * A requester that does not read holds its slot for two seconds at most (what it was sent stays
  * with it: two chunks of memory), after half a minute it loses its stream.
  */
+import { minChunkSizeBytes } from '../bundle/index.ts'
 import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
 import { ReaderStalledError } from './errors.ts'
@@ -15,6 +16,9 @@ import { type TurnRank, type UploadJob, UploadQueue } from './upload-queue.ts'
 /** What is waited for longer is seen by the tick, without a timer of its own. */
 const tickMs = 250
 const stalledMs = 30_000
+/** Adjacent chunks that go in one send; it may take the uplink so long. */
+const runChunksMax = 8
+const runMs = 20
 
 /** One inbound stream. */
 export interface Requester {
@@ -39,6 +43,7 @@ export class Uploader {
   readonly queue = new UploadQueue<Requester>()
   readonly #slots: UploadSlots<Requester>
   readonly #rank: TurnRank<Requester> | undefined
+  readonly #uploadBytesPerS: () => number | undefined
   readonly #bucket: TokenBucket
   readonly #clock: Clock
   readonly #signal: AbortSignal
@@ -50,6 +55,7 @@ export class Uploader {
   ) {
     this.#slots = new UploadSlots({ ...(slots === undefined ? {} : { slots }), uploadBytesPerS })
     this.#rank = rank
+    this.#uploadBytesPerS = uploadBytesPerS
     this.#bucket = components.bucket
     this.#clock = components.clock
     this.#signal = components.signal
@@ -71,6 +77,7 @@ export class Uploader {
       }
       const next = this.queue.next((requester) => this.#slots.mayServe(requester), {
         rank: this.#rank,
+        runMax: this.#runMax(),
       })
       if (!next) return
       const bytes = next.requester.sizeOf(next.job)
@@ -100,6 +107,14 @@ export class Uploader {
       this.#slots.end(send)
       this.pump()
     }
+  }
+
+  /** Chunks in one send: a run of some is cheaper, but what comes meanwhile waits for its end. */
+  #runMax(): number {
+    const rate = this.#uploadBytesPerS()
+    if (rate === undefined) return runChunksMax
+    const bytes = (rate * runMs) / 1000
+    return Math.max(1, Math.min(runChunksMax, Math.floor(bytes / minChunkSizeBytes)))
   }
 
   /** Pumps again then, unless that will be done before anyway. */

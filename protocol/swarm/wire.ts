@@ -7,7 +7,7 @@
  * | --- | --- |
  * | `join`: may I have this bundle? here is my ticket | `joined`, or `refused`; silence while the holder itself waits for the descriptor |
  * | `descriptor` from an offset | `descriptor` + body, up to {@link descriptorPieceBytes} |
- * | `request` a run of chunks | one `chunk` + body each, in any order, or `refused` for the rest |
+ * | `request` a run of chunks | `chunk` + body, one or some adjacent ones in each, in any order, or `refused` for the rest |
  * | `cancel` a request | `refused` for what was still waiting, if any; chunks that were under way come |
  * | `leave` a bundle | nothing |
  * | `have`: what I hold by now | nothing; it tells a holder that asks nothing of us whom to serve first |
@@ -37,6 +37,8 @@ export const chunksProtocol = '/potluck/chunks/1'
 export const chunksMax = maxDescriptorBytes / chunkNameBytes
 /** A request asks for at most so many chunks; more is several requests. */
 export const requestChunksMax = 64
+/** The longest body of several chunks; one alone may be longer. */
+export const chunksBodyBytesMax = 512 * 1024
 export const descriptorPieceBytes = 256 * 1024
 /** Runs in one `have`; what is left follows in the next. */
 export const haveRunsMax = 512
@@ -139,7 +141,13 @@ export const AnswerSchema = Type.Union([
       exchangedPeersMax,
     ),
   }),
-  Type.Object({ t: Type.Literal('chunk'), id: RequestIdSchema, number: NumberSchema }),
+  Type.Object({
+    t: Type.Literal('chunk'),
+    id: RequestIdSchema,
+    number: NumberSchema,
+    /** Adjacent ones from `number` on, one behind the other in the body; absent: one. */
+    count: Type.Optional(CountSchema(requestChunksMax, 1)),
+  }),
   Type.Object({
     t: Type.Literal('refused'),
     bundle: BundleIdSchema,
