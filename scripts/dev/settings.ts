@@ -75,6 +75,7 @@ export async function writeSettings(init: SettingsInit): Promise<Settings> {
       data_dir: at('cache'),
       run_dir: at('cache/run'),
       listen: [address(places.cache)],
+      metrics: { port: 0 },
       ...(engine === 'simulated'
         ? { source: 'simulated' }
         : { insecure_registries: [loopback], allow_addresses: [loopback] }),
@@ -86,6 +87,7 @@ export async function writeSettings(init: SettingsInit): Promise<Settings> {
         ...common,
         data_dir: dataDir,
         run_dir: runDir,
+        metrics: { port: 0 }, // several on one address
         mdns: false,
         listen: [`/ip4/${ipv4}/tcp/0`],
         engine: { kind: engine === 'simulated' ? 'simulated' : 'managed' },

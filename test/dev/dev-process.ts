@@ -58,11 +58,16 @@ export async function startDev(...args: readonly string[]): Promise<Dev> {
   }
 }
 
-/** The peer id of one of its nodes, as the node's log says it. */
-export async function peerOf({ ready }: Dev, name: string): Promise<string> {
+/** What one of its nodes or caches said when it was ready, as its log has it. */
+export async function readyOf({ ready }: Dev, name: string) {
   const log = await readFile(join(ready.folder, `${name}.log`), 'utf8')
   const line = log.split('\n').find((text) => text.startsWith('{"process"')) ?? '{}'
-  return (JSON.parse(line) as { peer: string }).peer
+  return JSON.parse(line) as Readonly<{ peer: string; metrics: string }>
+}
+
+/** The peer id of one of its nodes. */
+export async function peerOf(dev: Dev, name: string): Promise<string> {
+  return (await readyOf(dev, name)).peer
 }
 
 /** Runs it to its end; for what does not start. */

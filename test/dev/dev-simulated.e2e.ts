@@ -1,8 +1,9 @@
 /** `potluck dev --engine simulated`: for people who write clients, without Docker and root. */
 import { SaladCloudSdk } from '@saladtechnologies-oss/salad-cloud-sdk'
 import { expect } from 'chai'
+import { parseExposition } from '../../protocol/metrics/exposition.fixture.ts'
 import { type Client, createClient } from './client.ts'
-import { type Dev, peerOf, runDev, startDev } from './dev-process.ts'
+import { type Dev, peerOf, readyOf, runDev, startDev } from './dev-process.ts'
 import { leftBehind, nothing, untilNoProcess } from './left-behind.ts'
 
 describe('potluck dev with simulated engines', function () {
@@ -41,6 +42,31 @@ describe('potluck dev with simulated engines', function () {
     expect(new Set(instances.map((it) => it.machine_id)).size).to.equal(3)
     await client.remove('fetch')
     await client.until(async () => (await client.get('fetch').catch(() => 'gone')) === 'gone')
+  })
+
+  it('tells Prometheus what moved', async () => {
+    const scrape = async (name: string) => {
+      const answer = await fetch((await readyOf(dev, name)).metrics)
+      const metrics = parseExposition(await answer.text())
+      return (metric: string): number =>
+        (metrics.get(`potluck_${metric}`)?.samples ?? []).reduce((sum, it) => sum + it.value, 0)
+    }
+    const nodes = ['node-1', 'node-2', 'node-3']
+    await client.create('counted', 'registry.example.com/acme/counted:1', 3)
+    await client.running('counted', 3)
+    const cache = await scrape('cache')
+    expect(cache('registry_read_bytes_total')).to.be.above(0)
+    expect(cache('swarm_uploaded_bytes_total')).to.be.at.least(cache('registry_read_bytes_total'))
+    for (const node of await Promise.all(nodes.map(scrape))) {
+      expect(node('swarm_downloaded_bytes_total')).to.be.above(0)
+      expect(node('swarm_duplicate_bytes_total')).to.equal(0)
+      expect(node('store_chunks')).to.be.above(0)
+      expect(node('instances')).to.equal(1)
+      expect(node('phases_total')).to.be.at.least(2)
+      expect(node('coordinator_connected')).to.equal(1)
+    }
+    await client.remove('counted')
+    await client.until(async () => (await client.get('counted').catch(() => 'gone')) === 'gone')
   })
 
   it("takes SaladCloud's own SDK, unmodified", async () => {
