@@ -10,11 +10,14 @@ import {
   type Processes,
   type RunFolder,
   reachInto,
+  runCommand,
   type Street,
 } from '../../street/index.ts'
+import { mountsUnder } from '../../street/namespaces.ts'
 import { defineBench, type Figures, round } from '../bench.ts'
 import { transferByAria2 } from './aria2.ts'
 import { layOutStreet } from './homes.ts'
+import { cutHalf, killCache } from './incidents.ts'
 import { busyShare } from './line-counters.ts'
 import { lowerBoundS, type StreetLinks, streetLinks } from './links.ts'
 import { startNetwork } from './network.ts'
@@ -34,6 +37,11 @@ const options = {
     description: "TCP's congestion control; the machine's own if not given",
     default: '',
     choices: ['bbr', 'cubic', 'reno'],
+  },
+  cut: { description: 'halfway, half of the homes lose their lines for 20 s', default: false },
+  'kill-cache': {
+    description: 'halfway, the cache is killed -9 and started again',
+    default: false,
   },
 } as const
 
@@ -59,7 +67,8 @@ export const swarm = defineBench({
       const parts = { swarmStreet, links, run, processes, agent, signal, image, tell }
       const network = await startNetwork(parts)
       await pushAndIngest(network, parts)
-      const ours = await transfer(network, parts)
+      const incident = incidentOf(values)
+      const ours = await transfer(network, { ...parts, incident })
       await network.stop()
       for (const line of describe(ours, links)) tell(line)
       const theirs = values.vs === 'aria2' ? await transferByAria2(parts) : undefined
@@ -68,6 +77,11 @@ export const swarm = defineBench({
     })
   },
 })
+
+function incidentOf(values: { readonly cut: boolean; readonly 'kill-cache': boolean }) {
+  if (values.cut) return cutHalf
+  return values['kill-cache'] ? killCache : undefined
+}
 
 type Stage = Readonly<{ run: RunFolder; processes: Processes; street: Street }>
 
@@ -84,6 +98,10 @@ async function onStreet<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
       await street.dispose()
     }
   } finally {
+    // A process that was killed leaves the tmpfs of its one-time keys.
+    for (const point of (await mountsUnder(run.path)).toReversed()) {
+      await runCommand(['umount', '--lazy', point])
+    }
     await rm(run.path, { recursive: true, force: true })
   }
 }
@@ -106,7 +124,7 @@ function figuresOf(
     ratioToBound: round3(lastS / boundS),
     aria2LastS: aria2LastS === null ? null : round(aria2LastS),
     ratioToAria2: aria2LastS === null ? null : round3(lastS / aria2LastS),
-    duplicateBytes: null,
+    duplicateBytes: ours.duplicateBytes,
     cpuSecondsPerGB: round(ours.cpuSeconds / ((ours.doneS.length * bytes) / 1e9)),
     congestionControl,
   }

@@ -52,6 +52,7 @@ export type NetworkComponents = Readonly<{
 
 const potluck = fileURLToPath(new URL('../../../scripts/potluck.ts', import.meta.url))
 const registryPort = 5000
+export const metricsPort = 9464
 /** Eighteen processes that start at once on two cores take their time. */
 const startMs = 120_000
 const stopMs = 10_000
@@ -104,7 +105,10 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
   const nodes: Member[] = []
   for (const [number, home] of homes.entries()) {
     const upload = bitRate(links.homes[number]?.upBitsPerS ?? 0)
-    const own = { engine: { kind: 'simulated' }, bandwidth: { upload } }
+    const own = {
+      ...{ engine: { kind: 'simulated' }, bandwidth: { upload } },
+      metrics: { host: home.ipv4, port: metricsPort },
+    }
     nodes.push(member('node', home, await settings.node(home.label, home.ipv4, own)))
   }
   await Promise.all([cache, ...nodes].map(({ child }) => connected(child, wait)))

@@ -3,12 +3,13 @@
  * the group is started, and each home's time is that of its own log, from the moment when the first
  * order came to a node to the moment when this home held the last byte, verified.
  */
-import type { Dispatcher } from 'undici'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Dispatcher, request } from 'undici'
 import { buildImage, type Image, pushImage, randomLayer } from '../../../scripts/image/index.ts'
 import type { Child, Line } from '../../street/index.ts'
 import { cpuSeconds } from '../process-cost.ts'
 import { countLines, type LineSample } from './line-counters.ts'
-import type { SwarmNetwork } from './network.ts'
+import { metricsPort, type SwarmNetwork } from './network.ts'
 
 export type Transfer = Readonly<{
   /** Unix ms at which the first order came to a node. */
@@ -16,6 +17,8 @@ export type Transfer = Readonly<{
   /** For each home, seconds from then until it held everything. */
   doneS: readonly number[]
   registryBytes: number
+  /** Chunks that came to a home twice. */
+  duplicateBytes: number
   /** Of cache and nodes together, from the start on. */
   cpuSeconds: number
   /** The cache's link, then each home's. */
@@ -28,7 +31,11 @@ export type TransferInit = Readonly<{
   agent: Dispatcher
   signal: AbortSignal
   tell: (line: string) => void
+  /** Happens when half of all bytes have come to the homes. */
+  incident?: Incident | undefined
 }>
+
+export type Incident = (network: SwarmNetwork) => Promise<void>
 
 const repository = 'bench/swarm'
 const group = 'swarm'
@@ -58,8 +65,7 @@ export async function pushAndIngest(network: SwarmNetwork, init: TransferInit): 
     const { state, fault } = (await tenant.group(group)).potluck.image
     if (state === 'ready') break
     if (state === 'failed') throw new Error(`the cache could not read the image: ${fault?.message}`)
-    await new Promise((resolve) => setTimeout(resolve, pollMs))
-    signal.throwIfAborted()
+    await sleep(pollMs, undefined, { signal })
   }
   tell(`the cache holds ${image.blobBytes} bytes`)
 }
@@ -82,6 +88,11 @@ export async function transfer(network: SwarmNetwork, init: TransferInit): Promi
     })
     await tenant.start(group)
     const startMs = Math.min(...(await Promise.all(begun)))
+    if (init.incident) {
+      const halfBytes = (nodes.length * image.blobBytes) / 2
+      await untilReceived(lines.samples, { halfBytes, signal })
+      await init.incident(network)
+    }
     const doneMs = await Promise.all(ended)
     const cpu = (await cpuOfAll()) - cpuBefore
     await Promise.all(nodes.map(({ child }) => whenState(child, 'running', signal)))
@@ -91,12 +102,34 @@ export async function transfer(network: SwarmNetwork, init: TransferInit): Promi
       startMs,
       doneS: doneMs.map((ms) => (ms - startMs) / 1000),
       registryBytes: read.reduce((sum, [, { bytes }]) => sum + bytes, 0),
+      duplicateBytes: await duplicatesOf(network, init),
       cpuSeconds: cpu,
       samples: lines.samples(),
     }
   } finally {
     await lines.stop()
   }
+}
+
+/** By the counters of the homes' links; the first line is the cache's. */
+async function untilReceived(
+  samples: () => readonly LineSample[],
+  { halfBytes, signal }: Readonly<{ halfBytes: number; signal: AbortSignal }>,
+): Promise<void> {
+  const received = (sample: LineSample | undefined): number =>
+    (sample?.counts ?? []).slice(1).reduce((sum, { inBytes }) => sum + inBytes, 0)
+  const before = received(samples()[0])
+  while (received(samples().at(-1)) - before < halfBytes) await sleep(pollMs, undefined, { signal })
+}
+
+async function duplicatesOf(network: SwarmNetwork, init: TransferInit): Promise<number> {
+  const { agent, signal } = init
+  const counts = network.nodes.map(async ({ home }) => {
+    const url = `http://${home.ipv4}:${metricsPort}/metrics`
+    const { body } = await request(url, { dispatcher: agent, signal })
+    return Number(/^potluck_swarm_duplicate_bytes_total (\S+)$/m.exec(await body.text())?.[1])
+  })
+  return (await Promise.all(counts)).reduce((a, b) => a + b)
 }
 
 /** Unix ms, by the node's own log, at which its instance came to `state`. */
