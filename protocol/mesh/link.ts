@@ -57,7 +57,8 @@ export async function dialPeer(
   const direct = addresses.filter((address) => !isRelayed(address))
   const circuits = addresses.filter(isRelayed)
   try {
-    return await dialDirect(mesh, peer, direct, until).catch(async (error: unknown) => {
+    const way = { peer, addresses: direct, lookUp: addresses.length === 0 }
+    return await dialDirect(mesh, way, until).catch(async (error: unknown) => {
       if (!relayed || circuits.length === 0) throw error
       return await mesh.dial(targetsOf(circuits, peer), { signal: until })
     })
@@ -72,14 +73,17 @@ export async function dialPeer(
 /** Addresses first; punching joins in if they do not answer soon. The slower way is given up. */
 async function dialDirect(
   mesh: Mesh,
-  peer: PeerId,
-  addresses: readonly string[],
+  { peer, addresses, lookUp }: PeerAddress & { readonly lookUp: boolean },
   signal: AbortSignal,
 ): Promise<Connection> {
   const { detour } = mesh.services.inner
   const won = new AbortController()
   const until = AbortSignal.any([signal, won.signal])
-  const plain = dialAddresses(mesh, peer, addresses, until)
+  // One that is known to be at relays only has no address that the DHT could tell.
+  const plain =
+    addresses.length > 0 || lookUp
+      ? dialAddresses(mesh, peer, addresses, until)
+      : Promise.reject(new PeerUnreachableError(peer, 0))
   if (!detour) return await plain
   const headStartMs = addresses.some(isWide) ? wideHeadStartMs : lanHeadStartMs
   const around = (async () => {
