@@ -5,7 +5,7 @@
 
 /**
  * One caller's hold on shared work: `onLeave` runs once if its signal aborts first. Returns a
- * function that makes a shared promise end for this caller when it leaves.
+ * function that makes a shared promise end for this caller when it leaves; call it at once for each.
  */
 export function leaveOn(signal: AbortSignal | undefined, onLeave: () => void) {
   const gone = Promise.withResolvers<never>()
@@ -16,10 +16,14 @@ export function leaveOn(signal: AbortSignal | undefined, onLeave: () => void) {
   }
   if (signal?.aborted) leave()
   else signal?.addEventListener('abort', leave, { once: true })
+  // Until the last of them has settled: a caller that has one result still waits for another.
+  let waiting = 0
   return <T>(shared: Promise<T>): Promise<T> => {
-    const mine = Promise.race([shared, gone.promise]).finally(() =>
-      signal?.removeEventListener('abort', leave),
-    )
+    waiting += 1
+    const mine = Promise.race([shared, gone.promise]).finally(() => {
+      waiting -= 1
+      if (waiting === 0) signal?.removeEventListener('abort', leave)
+    })
     mine.catch(() => undefined)
     return mine
   }
