@@ -79,6 +79,7 @@ export class Room {
 
   gained({ peer }: Guest, run: Run, nowMs: number): void {
     this.maps.gained(peer, run, nowMs)
+    this.#plan?.gained(peer, run)
     this.#reveal(nowMs)
   }
 

@@ -12,13 +12,19 @@ describe('swarm: bundles that share blobs', function () {
   })
   afterEach(() => street.stop())
 
-  it('moves only the blobs that a new version changed', async () => {
+  for (const role of ['home', 'cache']) {
+    it(`moves only the blobs that a new version changed, from a ${role}`, () => moves(role))
+  }
+
+  const moves = async (role: string): Promise<void> => {
     const shared = await sampleBlob(8 * chunkBytes, 'shared')
     const versions = [
       await sampleBundle([100, shared, chunkBytes], 'one'),
       await sampleBundle([100, shared, 2 * chunkBytes], 'two'),
     ] as const
-    const [seed, home] = await Promise.all([street.home(), street.home()])
+    const share = { index: 0, of: 1 }
+    const seed = await street.home(role === 'cache' ? { with: { seed: () => share } } : {})
+    const home = await street.home()
     for (const { descriptorBytes, chunks } of versions) {
       const stored = await seed.store.add(descriptorBytes)
       for (const [chunk, bytes] of chunks.entries()) await stored.put(chunk, bytes)
@@ -38,5 +44,5 @@ describe('swarm: bundles that share blobs', function () {
     const sealed = (sizeBytes: number, chunks: number): number => sizeBytes + 16 * chunks
     expect(fetched[0]).to.be.at.least(sealed(100 + 9 * chunkBytes, 10))
     expect(fetched[1]).to.be.within(sealed(100 + 2 * chunkBytes, 3), 3 * chunkBytes)
-  })
+  }
 })

@@ -9,6 +9,7 @@
  * for long, or what a home that left had taken with it, is handed out all the same. What homes
  * hold when they join counts as handed out: a copy that has spread already is gone on from.
  */
+import type { Run } from '../../bundle/index.ts'
 import type { PeerMaps } from './peer-maps.ts'
 
 /** Shown and not yet sent, to all homes: what the uplink sends in a while, and a few chunks. */
@@ -104,6 +105,22 @@ export class SeedPlan {
   sent(peer: string, chunk: number): void {
     const home = this.#homes.get(peer)
     if (home?.shown.delete(chunk)) home.shownBytes -= this.#with.maps.bytesOf(chunk)
+  }
+
+  /**
+   * A home has told of chunks that it holds. One that had them before it came (blobs of an older
+   * version of the image) never asks for them: it is not stalled, and was given nothing.
+   */
+  gained(peer: string, { start, count }: Run): void {
+    const home = this.#homes.get(peer)
+    if (!home || home.shown.size === 0) return
+    for (let chunk = start; chunk < start + count; chunk++) {
+      if (!home.shown.delete(chunk)) continue
+      const bytes = this.#with.maps.bytesOf(chunk)
+      home.shownBytes -= bytes
+      home.givenBytes = Math.max(0, home.givenBytes - bytes)
+      home.stalled = false
+    }
   }
 
   /**
