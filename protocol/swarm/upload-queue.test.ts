@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { BundleId } from '../ids.ts'
-import { queuedChunksMax, queuedJobsMax, UploadQueue } from './upload-queue.ts'
+import { fairEvery, queuedChunksMax, queuedJobsMax, UploadQueue } from './upload-queue.ts'
 
 const bundle = 'b'.repeat(64) as BundleId
 const anyone = () => true
@@ -65,6 +65,52 @@ describe('swarm/upload-queue', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  const rankOf = (turns: Record<string, number>, holders: Record<number, number>) => ({
+    turnOf: (requester: string) => turns[requester] ?? 0,
+    uploadBytesPerS: (requester: string) => requester.length,
+    holdersOf: (_: BundleId, chunk: number) => holders[chunk] ?? 5,
+  })
+
+  it('serves lone chunks first, and to who can pass most on', () => {
+    const queue = new UploadQueue<string>()
+    const rank = rankOf({ favourite: -1 }, { 7: 0, 8: 0 })
+    queue.pushRun('favourite', { bundle, id: 1, first: 1, count: 1 })
+    queue.pushRun('slow', { bundle, id: 2, first: 7, count: 1 })
+    queue.pushRun('faster', { bundle, id: 3, first: 8, count: 1 })
+    const order = [1, 2, 3].map(() => queue.next(anyone, { rank })?.requester)
+    expect(order).to.deep.equal(['faster', 'slow', 'favourite'])
+  })
+
+  it('serves homes in their turn, of each the rarest chunk, and equals alike', () => {
+    const queue = new UploadQueue<string>()
+    const rank = rankOf({ late: 1 }, { 3: 1 })
+    queue.pushRun('late', { bundle, id: 1, first: 9, count: 1 })
+    for (const [id, first] of [2, 3].entries()) queue.pushRun('a', { bundle, id, first, count: 1 })
+    const first = queue.next(anyone, { rank })
+    expect(first).to.deep.include({ requester: 'a' })
+    expect(first?.job).to.include({ number: 3 })
+    queue.charge('a', 1)
+    queue.pushRun('b', { bundle, id: 5, first: 4, count: 1 })
+    queue.charge('b', 2)
+    const rest = [1, 2, 3].map(() => queue.next(anyone, { rank })?.requester)
+    expect(rest).to.deep.equal(['a', 'b', 'late'])
+  })
+
+  it('lets nobody starve, whatever the rank says', () => {
+    const queue = new UploadQueue<string>()
+    const rank = rankOf({ last: 1e9 }, {})
+    queue.pushRun('last', { bundle, id: 1, first: 0, count: 8 })
+    const got = { last: 0, first: 0 }
+    for (let turn = 0; turn < 8 * fairEvery; turn++) {
+      if (queue.waitingChunks('first') === 0)
+        queue.pushRun('first', { bundle, id: turn, first: 9, count: 1 })
+      const next = queue.next(anyone, { rank })
+      queue.charge(next?.requester ?? '', 1)
+      got[next?.requester === 'last' ? 'last' : 'first'] += 1
+    }
+    expect(got.last).to.equal(8)
   })
 
   it('lets nobody save up by being silent', () => {

@@ -1,9 +1,10 @@
 /**
  * Who is served next, and with what. Each requester has a bounded queue. A rank says whose turn it
  * is: first chunks that nobody else can serve, in the order of layers (while they are here only,
- * no other uplink can help), then the homes in their turn, then the rarest chunk, then the one
- * that got the fewest bytes (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). Every
- * sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
+ * no other uplink can help) and to who can pass most on, then the homes in their turn, then the one
+ * that got the fewest bytes (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996), and of
+ * its chunks the rarest. Rarity does not decide between homes: who lags asks for what many have,
+ * and would lag ever more. Every sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
  * story about oneself takes more than that from others for good. Without a rank, all are equal: a
  * peer with many requests, or with big chunks, takes no more than its share. No I/O, no time.
  */
@@ -204,7 +205,6 @@ function goesBefore<R>(a: Bid<R>, b: Bid<R>): boolean {
   if (a.passesOn !== b.passesOn) return a.passesOn > b.passesOn
   if (a.lone !== b.lone) return a.lone < b.lone
   if (a.turn !== b.turn) return a.turn < b.turn
-  if (a.holders !== b.holders) return a.holders < b.holders
   return a.line.servedBytes < b.line.servedBytes
 }
 

@@ -47,6 +47,10 @@ export class PeerMaps {
     return this.#peers.keys()
   }
 
+  get count(): number {
+    return this.#peers.size
+  }
+
   has(peer: string): boolean {
     return this.#peers.has(peer)
   }

@@ -24,7 +24,7 @@ const streets = [
   { name: 'A', homes: 8, mb: 64, seedUp: 20, up: [10], down: 50 },
   { name: 'B', homes: 16, mb: 32, seedUp: 10, up: [5], down: 40 },
   { name: 'C', homes: 12, mb: 64, seedUp: 20, up: [2, 10, 40], down: 50 },
-  { name: 'D', homes: 200, mb: 32, seedUp: 20, up: [2, 10, 40], down: 50 },
+  { name: 'D', homes: 100, mb: 32, seedUp: 20, up: [10], down: 50 },
 ] as const
 
 /** Prints a row a change: last home / bound and first home / last, a street after the other. */
