@@ -90,6 +90,29 @@ describe('protocol/peer', function () {
     expect(errorCode(error)).to.equal('UNSEAL_FAILED')
   })
 
+  it('tells its capacity in the hello, and in a beat only when it has changed', async () => {
+    const peer = await open()
+    let allocationsMax = 1
+    const capacity = () => ({
+      ...{ milliCpus: 4_000, memoryBytes: 8e9, storageBytes: 5e10, gpus: [], region: 'local' },
+      ...{ versions: {}, allocationsMax, envAllowed: true },
+    })
+    const control = await connect(peer, {
+      facts: async () => ({ held: [], bundles: [], keysInUse: [], capacity: capacity() }),
+      state: () => ({ instances: [], bundles: [], misbehaviour: [], capacity: capacity() }),
+    })
+    await coordinator.hears('beat', () => true)
+    allocationsMax = 2
+    control.beatNow()
+    await coordinator.hears('beat', (beat) => beat.capacity !== undefined)
+    control.beatNow()
+    await coordinator.hears('beat', ({ seq }) => seq >= 3)
+    const told = coordinator.said.flatMap(({ message }) =>
+      message.type === 'hello' || message.type === 'beat' ? [message.capacity?.allocationsMax] : [],
+    )
+    expect(told).to.deep.equal([1, undefined, 2, undefined])
+  })
+
   it('judges tickets once it knows the time', async () => {
     const peer = await open()
     const other = coordinator.mesh.peerId.toString() as PeerId
