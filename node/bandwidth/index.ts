@@ -9,9 +9,8 @@ export {
   askLimits,
   type LimitsAnswer,
   type LimitsRequest,
-  NodeNotThereError,
   serveLimits,
 } from './limits-socket.ts'
 export { createLinkTester, type LinkTester } from './link-tester.ts'
 export { createRoundTrips } from './round-trips.ts'
-export { type Limits, leastBitsPerS, parseWindow, ScheduleError } from './schedule.ts'
+export { type Limits, leastBitsPerS, parseWindow } from './schedule.ts'
