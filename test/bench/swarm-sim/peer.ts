@@ -8,6 +8,7 @@ import type { PeerId } from '../../../protocol/ids.ts'
 import { ChunkAsker } from '../../../protocol/swarm/chunk-asker.ts'
 import { Picker } from '../../../protocol/swarm/picker.ts'
 import {
+  neighboursMaxFor,
   PeerMaps,
   type Reveal,
   SeedPlan,
@@ -82,7 +83,10 @@ export class SimulatedPeer {
     this.held = new Bitfield(chunkCount)
     const bytesOf = (chunk: number): number => chunkBytes[chunk] ?? 0
     this.#maps = new PeerMaps({ chunkCount, bytesOf })
-    this.#rank = new UploadRank({ maps: this.#maps, favourites: policy.favourites })
+    // A cache with room for all sees the whole swarm; a home that has all the neighbours it may
+    // have does not.
+    const seenWholeMax = neighboursMaxFor(init.rates.uploadBytesPerS) - 4
+    this.#rank = new UploadRank({ maps: this.#maps, seenWholeMax, favourites: policy.favourites })
     this.#turns = {
       turnOf: (peer) => this.#rank.turnOf(peer.name, world.events.nowMs),
       uploadBytesPerS: (peer) => this.#rank.uploadBytesPerS(peer.name),
