@@ -29,6 +29,7 @@ import type { Logger } from '../log/index.ts'
 import { createBoundedDatastore } from './bounded-datastore.ts'
 import { peerIdOf } from './identity.ts'
 import { inner, type MeshInner } from './inner.ts'
+import { identifyInTurn } from './late-identify.ts'
 import {
   addressDialMs,
   keepAliveMs,
@@ -130,7 +131,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     },
     peerDiscovery: discovery(init),
     services: {
-      identify: identify(),
+      identify: identify({ runOnConnectionOpen: false }),
       ping: ping({ maxInboundStreams: 2 }),
       dht: dht(init, testbed),
       pubsub: pubsub(init, testbed),
@@ -139,6 +140,8 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ...(init.upnp && { upnp: upnp() }),
     },
   })
+  const identifyNoMore = identifyInTurn(mesh, { logger })
+  mesh.addEventListener('stop', identifyNoMore, { once: true })
   if (init.mdnsName !== undefined) dialLan(mesh, logger)
   try {
     await mesh.start()

@@ -103,17 +103,21 @@ describe('the senders of a download', () => {
     const kept = before.filter((sender) => after.includes(sender)).length
     expect(kept, 'kept at a redraw').to.be.within(20, 31)
   })
-  it('are dialled one a second when there are enough of them', async () => {
+  it('are dialled more slowly when there are enough, the slower the longer a dial takes', async () => {
     const { senders, dialled, open, pass } = street()
-    const peers = ['cache', 'n', 'o', 'p', 'q', 'r']
+    const peers = ['cache', 'n', 'o', 'p', 'q']
     senders.add(peers.map(hint))
-    for (const peer of peers.slice(0, 4)) await open(peer)
+    pass(100)
+    await open('cache')
+    await open('n')
+    expect(dialled).to.deep.equal(peers.slice(0, 3))
+    pass(700)
+    expect(dialled).to.deep.equal(peers.slice(0, 3))
+    pass(200)
     expect(dialled).to.deep.equal(peers.slice(0, 4))
-    pass(1_000)
-    expect(dialled).to.deep.equal(peers.slice(0, 5))
-    await open('q')
-    expect(dialled).to.deep.equal(peers.slice(0, 5))
-    pass(1_000)
+    pass(10)
+    await open('p')
+    pass(100)
     expect(dialled).to.deep.equal(peers)
   })
 })

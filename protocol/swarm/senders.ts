@@ -16,13 +16,16 @@ import type { SessionPool } from './session-pool.ts'
 /** Peers that are remembered as possible senders. */
 const knownPeersMax = 1024
 /**
- * A handshake and what follows it costs both ends tens of ms of CPU: dialled one after the other,
- * the first neighbours are of use while the last ones are still to come.
+ * A handshake and what follows it costs both ends tens of ms of CPU, hundreds on a machine that is
+ * busy: dialled one after the other, the first neighbours are of use while the last ones are still
+ * to come.
  */
 const dialsMax = 2
 /** So many neighbours keep a line busy; the others are dialled one at a time while chunks flow. */
-const enough = 4
-const dialGapMs = 1_000
+const enough = 3
+/** Then dialling takes no more than about a tenth of the time. */
+const dialGapFactor = 8
+const dialGapMaxMs = 2_000
 /** Of two that fetch the same bundle one dials; the other does so too if it has waited in vain. */
 const courtesyMs = 2_000
 /** A renewed ticket is shown at most so often to one peer. */
@@ -125,7 +128,7 @@ export class Senders {
       busy += 1
       if (!sender.isHere) {
         dialling += 1
-        this.#dialAtMs = nowMs + dialGapMs
+        this.#dialAtMs = nowMs + dialGapMaxMs
       }
       void this.#dial(sender)
     }
@@ -233,6 +236,10 @@ export class Senders {
     try {
       const session = await pool.open({ peer: sender.peer, addresses: [...sender.addresses] })
       if (ended.aborted) return
+      const tookMs = clock.nowMs() - sender.dialledAtMs
+      if (!sender.isHere) {
+        this.#dialAtMs = clock.nowMs() + Math.min(dialGapMaxMs, dialGapFactor * tookMs)
+      }
       sender.session = session
       sender.phase = 'waiting'
       sender.lastArrivalMs = clock.nowMs()
