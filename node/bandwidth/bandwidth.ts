@@ -123,7 +123,8 @@ export function createBandwidth(
     measured({ upBitsPerS, downBitsPerS }) {
       measured = { upBitsPerS, downBitsPerS, measuredMs: Math.max(0, Math.round(wallMs())) }
       headroom.measured(upBitsPerS / 8)
-      const [up, down] = [upBitsPerS, downBitsPerS].map(formatBitRate)
+      const shown = (bits: number): string => formatBitRate(Math.round(bits / 1e5) * 1e5)
+      const [up, down] = [shown(upBitsPerS), shown(downBitsPerS)]
       logger.info({ up, down }, 'the line was measured')
     },
     newPath: () => headroom.newPath(),
