@@ -15,7 +15,12 @@ shift
 everything='--engine --registry --street --busybox --debian --skopeo --torrent --upnp'
 needs=''
 case "$command" in
-  demo) needs='--engine --registry --street --debian' ;;
+  demo)
+    case " $* " in
+      *' --help '*) ;;
+      *) needs='--engine --registry --street --debian' ;;
+    esac
+    ;;
   dev)
     # The simulated engine needs neither Docker nor a registry, nor root.
     case " $* " in
@@ -27,6 +32,7 @@ case "$command" in
     case "${1:-} $* " in
       'swarm '*' --vs'*) needs='--registry --street --torrent' ;;
       'swarm '*) needs='--registry --street' ;;
+      'idle '*) needs='--engine --street' ;;
     esac
     ;;
   test | test:e2e | test:long) needs=$everything ;;
