@@ -154,11 +154,9 @@ export function createSimulatedEngine(
     async pull(source, options) {
       const { signal, onProgress } = options
       signal.throwIfAborted()
-      if (pull === 'fetch') {
-        // An HTTP client of 5 MB, which no real home should carry.
-        const { fetchImage } = await import('./simulated-pull.ts')
-        await fetchImage(source, options)
-      } else await clock.sleep(pullMs, { signal })
+      // Late: its HTTP client is 5 MB that no real home should carry.
+      if (pull === 'fetch') await (await import('./simulated-pull.ts')).fetchImage(source, options)
+      else await clock.sleep(pullMs, { signal })
       await clock.sleep(unpackMs, { signal })
       if (pull === 'pretend') onProgress?.({ layersTotal: 1, layersDone: 1 })
       images.add(source.reference.slice(source.reference.lastIndexOf('@') + 1) as Digest)
