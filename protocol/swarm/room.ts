@@ -8,7 +8,13 @@ import type { StoredBundle } from '../chunk-store/index.ts'
 import type { PeerId } from '../ids.ts'
 import type { Guest } from './guest.ts'
 import { PeerExchange, type PeerExchangeComponents } from './peer-exchange.ts'
-import { PeerMaps, SeedPlan, type SeedShare, UploadRank } from './schedule/index.ts'
+import {
+  neighboursMaxFor,
+  PeerMaps,
+  SeedPlan,
+  type SeedShare,
+  UploadRank,
+} from './schedule/index.ts'
 
 export type RoomComponents = PeerExchangeComponents &
   Readonly<{
@@ -38,7 +44,9 @@ export class Room {
       chunkCount,
       bytesOf: (chunk) => stored.layout.locate(chunk).travelBytes,
     })
-    this.rank = new UploadRank({ maps: this.maps })
+    // A cache with room for all sees the whole swarm; who has all the neighbours it may have does not.
+    const seenWholeMax = neighboursMaxFor(uploadBytesPerS()) - 4
+    this.rank = new UploadRank({ maps: this.maps, seenWholeMax })
     // A seed that lacks some of it is no seed of it: it shows what it has, as homes do.
     if (seed && stored.complete) {
       this.#plan = new SeedPlan({ maps: this.maps, share: seed, uploadBytesPerS })

@@ -16,6 +16,8 @@ import type { PeerMaps } from './peer-maps.ts'
 const aheadChunksMin = 8
 const aheadShareMax = 3 / 4
 const aheadMs = 600
+/** The first pass is over when no more are to be sent: the uplink must not idle meanwhile. */
+const lastUnsentMax = 10
 /** A home that does not ask for what it was shown is taken to have stalled. */
 const stalledMs = 5_000
 /** The weight of a home whose uplink is not known, in bytes a second: 10 Mbit/s. */
@@ -147,7 +149,10 @@ export class SeedPlan {
     for (;;) {
       const chunk = this.#nextChunk()
       if (chunk === undefined) {
-        this.#done = this.#homes.size > 0
+        // Shown to all any sooner, what is still to be sent first would wait behind second copies.
+        let unsent = 0
+        for (const home of this.#homes.values()) if (!home.stalled) unsent += home.shown.size
+        this.#done = this.#homes.size > 0 && unsent <= lastUnsentMax
         if (this.#done) this.#takers.clear()
         break
       }
