@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { Bitfield } from '../bundle/index.ts'
 import { errorCode } from '../errors.ts'
-import { writeAt } from './disk.ts'
+import type { ChunkThread } from './chunk-thread.ts'
 import type { FilePool } from './file-pool.ts'
 
 export interface BitmapFile {
@@ -19,7 +19,7 @@ type Change = Readonly<{ bit: number; value: boolean; done: PromiseWithResolvers
 /** The bits of one blob on disk; see the head of this file. */
 export function createBitmapFile(
   { path, bits }: { readonly path: string; readonly bits: Bitfield },
-  { pool }: { readonly pool: FilePool },
+  { pool, thread }: { readonly pool: FilePool; readonly thread: ChunkThread },
 ): BitmapFile {
   const onDisk = Bitfield.fromBytes(bits.size, bits.toBytes())
   let waiting: Change[] = [] // bounded by the writes under way, which callers bound
@@ -30,10 +30,10 @@ export function createBitmapFile(
     const touched = batch.map(({ bit }) => bit >> 3)
     const first = Math.min(...touched)
     const bytes = onDisk.toBytes().subarray(first, Math.max(...touched) + 1)
-    await pool.use(path, (file) => writeAt(file, bytes, first))
+    const name = undefined
+    await pool.use(path, ({ fd }) => thread.write({ fd, position: first, bytes, name }))
   }
   const drain = async (): Promise<void> => {
-    running = true
     while (waiting.length > 0) {
       const batch = waiting
       waiting = []
@@ -50,7 +50,11 @@ export function createBitmapFile(
     set(bit, value) {
       const done = Promise.withResolvers<void>()
       waiting.push({ bit, value, done })
-      if (!running) void drain()
+      // What a batch of chunks sets together goes out together.
+      if (!running) {
+        running = true
+        setImmediate(() => void drain())
+      }
       return done.promise
     },
   }

@@ -69,8 +69,9 @@ export class BlobFile {
     this.names = init.names
     this.#held = init.held
     this.#components = components
-    const { files, pool } = components
-    this.#bitmap = createBitmapFile({ path: files.held(init.id), bits: init.held }, { pool })
+    const { files, pool, thread } = components
+    const path = files.held(init.id)
+    this.#bitmap = createBitmapFile({ path, bits: init.held }, { pool, thread })
     this.disk = createDiskAccount(init, components)
   }
 
