@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { FileHandle } from 'node:fs/promises'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import {
   type Bitfield,
   type BlobCut,
@@ -88,7 +89,11 @@ export class BlobFile {
    * name, and was not written.
    * @param verify whether the bytes come from others; a draft's chunks were named by ourselves
    */
-  async write(index: number, bytes: Uint8Array, verify: boolean): Promise<WriteOutcome> {
+  async write(
+    index: number,
+    bytes: Uint8Array | Uint8ArrayList,
+    verify: boolean,
+  ): Promise<WriteOutcome> {
     for (;;) {
       if (this.#removed) throw new BlobRemovedError(this.id)
       if (this.#held.has(index)) return 'held'
@@ -196,7 +201,11 @@ export class BlobFile {
   }
 
   /** False: it has another name. */
-  async #writeChunk(index: number, bytes: Uint8Array, verify: boolean): Promise<boolean> {
+  async #writeChunk(
+    index: number,
+    bytes: Uint8Array | Uint8ArrayList,
+    verify: boolean,
+  ): Promise<boolean> {
     assert(bytes.length === travelBytesOf(this.cut, index), 'a chunk of another length')
     const path = this.#components.files.chunks(this.id)
     const position = this.#positionOf(index)

@@ -3,6 +3,7 @@
  * it. A blob that no bundle lists is a draft; a draft that a bundle lists becomes its blob, without
  * a copy. All but the getters run under the store's lock: one at a time.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import {
   Bitfield,
   type BlobCut,
@@ -29,7 +30,7 @@ export type BlobTableComponents = Readonly<{
   /** Told of every change of the bytes taken on disk. */
   onBytes(changeBytes: number): void
   /** Writes a chunk under the budget. */
-  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<WriteOutcome>
+  write(blob: BlobFile, index: number, bytes: Uint8Array | Uint8ArrayList): Promise<WriteOutcome>
   /** Runs a change under the store's lock. */
   change<T>(work: () => Promise<T>): Promise<T>
 }>

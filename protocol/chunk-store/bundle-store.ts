@@ -8,6 +8,7 @@
  * time: its owner holds the lock of the data folder.
  */
 import pLimit from 'p-limit'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { bundleIdOf, cutFor, type DescriptorLimits, parseDescriptor } from '../bundle/index.ts'
 import { bootId as bootIdOfMachine } from '../clock.ts'
 import type { BlobId, BundleId } from '../ids.ts'
@@ -238,7 +239,7 @@ class DiskBundleStore implements BundleStore {
   async #write(
     blob: BlobFile,
     index: number,
-    bytes: Uint8Array,
+    bytes: Uint8Array | Uint8ArrayList,
     verify: boolean,
   ): Promise<WriteOutcome> {
     this.#closing.signal.throwIfAborted()

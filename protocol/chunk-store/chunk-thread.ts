@@ -9,6 +9,7 @@
  */
 import assert from 'node:assert/strict'
 import { Worker } from 'node:worker_threads'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import {
   type ChunkJob,
   type ChunkReply,
@@ -36,7 +37,7 @@ export type ChunksRead = Readonly<{ bytes: Uint8Array; good: readonly boolean[] 
 export type ChunkPut = Readonly<{
   fd: number
   position: number
-  bytes: Uint8Array
+  bytes: Uint8Array | Uint8ArrayList
   /** The SHA-256 to verify; undefined: the caller made the bytes itself. */
   name: Uint8Array | undefined
 }>
@@ -159,7 +160,7 @@ export function createChunkThread(): ChunkThread {
       }
       const { buffer, usedBytes: offset } = filling
       if (name) new Uint8Array(buffer, offset).set(name)
-      new Uint8Array(buffer, offset + nameBytes).set(bytes)
+      copyInto(new Uint8Array(buffer, offset + nameBytes), bytes)
       const { length } = bytes
       filling.chunks.push({ fd, position, offset, length, verify: name !== undefined })
       filling.usedBytes += neededBytes
@@ -169,6 +170,18 @@ export function createChunkThread(): ChunkThread {
       return done.promise
     },
     close: end,
+  }
+}
+
+function copyInto(to: Uint8Array, bytes: Uint8Array | Uint8ArrayList): void {
+  if (bytes instanceof Uint8Array) {
+    to.set(bytes)
+    return
+  }
+  let at = 0
+  for (const piece of bytes) {
+    to.set(piece, at)
+    at += piece.length
   }
 }
 

@@ -2,6 +2,7 @@
  * A bundle as its users see it: one numbering and one bitfield over blobs that other bundles may
  * share. It forwards what happens to its blobs, and ends every wait when it is removed.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import {
   Bitfield,
   type BundleLayout,
@@ -25,7 +26,7 @@ export type StoredBundleInit = Readonly<{
 
 export type StoredBundleComponents = Readonly<{
   /** Verifies and writes a chunk under the budget. */
-  write(blob: BlobFile, index: number, bytes: Uint8Array): Promise<WriteOutcome>
+  write(blob: BlobFile, index: number, bytes: Uint8Array | Uint8ArrayList): Promise<WriteOutcome>
   /** Marks the bundle as just used. */
   touch(id: BundleId): void
 }>

@@ -2,6 +2,7 @@
  * What a chunk store promises: encrypted chunks of bundles, held under a byte budget, verified when
  * they come and when they are read. Nodes, caches and the swarm see only this.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type {
   BlobCut,
   BundleLayout,
@@ -65,7 +66,7 @@ export interface StoredBundle extends ChunkSource {
    * @param chunk from 0 below `layout.chunkCount`, here and below: check first what a peer says
    * @throws {WrongChunkError} @throws {BudgetExceededError} @throws {BundleRemovedError}
    */
-  put(chunk: number, bytes: Uint8Array): Promise<'stored' | 'held'>
+  put(chunk: number, bytes: Uint8Array | Uint8ArrayList): Promise<'stored' | 'held'>
   /**
    * The chunk as it travels, verified after reading.
    * @throws {ChunkNotHeldError} @throws {ChunkRottenError} the disk changed it: no longer held now.

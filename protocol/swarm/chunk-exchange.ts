@@ -3,6 +3,7 @@
  * what happens when they come. It keeps picker, asker and keeper in step; each alone would act on
  * a state that another has left.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { Bitfield, type Run } from '../bundle/index.ts'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
@@ -126,7 +127,7 @@ export class ChunkExchange {
   }
 
   /** Adjacent chunks came, one behind the other. @param live their request was not cancelled */
-  onChunks(sender: Sender, id: number, run: Run, body: Uint8Array, live: boolean): void {
+  onChunks(sender: Sender, id: number, run: Run, body: Uint8ArrayList, live: boolean): void {
     const { bucket, clock, stats, blame } = this.#with
     const nowMs = clock.nowMs()
     sender.worked(nowMs)
@@ -154,16 +155,17 @@ export class ChunkExchange {
   }
 
   /** One alone may have any length: it is the store that tells a wrong chunk. */
-  #split({ start, count }: Run, body: Uint8Array): Uint8Array[] | undefined {
+  #split({ start, count }: Run, body: Uint8ArrayList): Uint8ArrayList[] | undefined {
     if (count === 1) return [body]
-    const parts: Uint8Array[] = []
+    const parts: Uint8ArrayList[] = []
     let at = 0
     for (let chunk = start; chunk < start + count; chunk++) {
       const end = at + this.#keeper.bytesOf(chunk)
-      parts.push(body.subarray(at, end))
+      if (end > body.byteLength) return undefined
+      parts.push(body.sublist(at, end))
       at = end
     }
-    return at === body.length ? parts : undefined
+    return at === body.byteLength ? parts : undefined
   }
 
   /** A request ended unanswered. Returns the chunks that are free again. */

@@ -3,6 +3,7 @@
  * that came twice. It is the only place that decides whose a byte was.
  */
 import { hash } from 'node:crypto'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import { errorCode } from '../errors.ts'
 import type { Misbehaviour } from './peer-book.ts'
@@ -40,7 +41,7 @@ export class ChunkKeeper {
   }
 
   /** Takes a chunk that a sender sent. */
-  async keep(sender: Sender, chunk: number, body: Uint8Array): Promise<void> {
+  async keep(sender: Sender, chunk: number, body: Uint8ArrayList): Promise<void> {
     const { stored, stats, onDuplicate, onWrong, onFault, onSettled } = this.#with
     if (stored.held.has(chunk)) {
       onDuplicate(body.length)
@@ -61,7 +62,7 @@ export class ChunkKeeper {
       onWrong(sender, {
         chunk,
         expectedName: Buffer.from(stored.layout.nameOf(chunk)).toString('hex'),
-        gotName: hash('sha256', body, 'hex'),
+        gotName: hash('sha256', body.subarray(), 'hex'),
       })
     } finally {
       stats.writingBytes -= body.length

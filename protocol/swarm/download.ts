@@ -3,6 +3,7 @@
  * whom; this part hears what they say and keeps the parts in step, so that whatever happens to one
  * sender, its chunks are soon asked of another.
  */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Run } from '../bundle/index.ts'
 import type { BundleStore, StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
@@ -220,7 +221,7 @@ export class BundleDownload implements RequesterListener {
     } else this.#blame(peer, 'flood', { detail: 'names of other peers' })
   }
 
-  onChunks(peer: PeerId, id: number, run: Run, body: Uint8Array, live: boolean): void {
+  onChunks(peer: PeerId, id: number, run: Run, body: Uint8ArrayList, live: boolean): void {
     const sender = this.#senders.get(peer)
     if (sender) this.#chunks?.onChunks(sender, id, run, body, live)
     this.#pumpSoon()

@@ -5,6 +5,7 @@
  */
 import type { Stream } from '@libp2p/interface'
 import { LRUCache } from 'lru-cache'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Run } from '../bundle/index.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { PeerAddress } from '../mesh/index.ts'
@@ -37,7 +38,7 @@ export interface RequesterListener {
    * `body`: the chunks of `run`, one behind the other. `asked`: the request is live; else it was
    * cancelled while they were on their way.
    */
-  onChunks(peer: PeerId, id: number, run: Run, body: Uint8Array, asked: boolean): void
+  onChunks(peer: PeerId, id: number, run: Run, body: Uint8ArrayList, asked: boolean): void
   onRefused(peer: PeerId, code: RefusalCode, id?: number, chunk?: number): void
   /** The stream ended; nothing more comes. */
   onClosed(peer: PeerId, error: Error): void
@@ -174,7 +175,7 @@ export class RequesterSession {
     this.#cancelled.set(id, request)
   }
 
-  #handle(answer: Answer, body: Uint8Array): void {
+  #handle(answer: Answer, body: Uint8ArrayList): void {
     const { peer } = this
     this.answers += 1
     if (answer.t === 'chunk') {
@@ -193,7 +194,7 @@ export class RequesterSession {
         listener.onJoined(peer, answer)
         return
       case 'descriptor':
-        listener.onDescriptor(peer, answer.offset, body)
+        listener.onDescriptor(peer, answer.offset, body.subarray())
         return
       case 'peers':
         listener.onPeers(peer, answer.peers)
@@ -220,7 +221,7 @@ export class RequesterSession {
     return true
   }
 
-  #chunks(id: number, run: Run, body: Uint8Array): void {
+  #chunks(id: number, run: Run, body: Uint8ArrayList): void {
     const live = this.#requests.get(id)
     const request = live ?? this.#cancelled.get(id)
     if (!request) throw new ProtocolBreachError(`chunk ${run.start} answers no request`)

@@ -24,8 +24,8 @@ export type WriteOptions = WaitOptions &
   Readonly<{ body?: Uint8Array | undefined; pace?: Pace | undefined }>
 
 export interface Channel<In, Out> {
-  /** The next message and the raw bytes behind it in the same frame (often none). */
-  read(options: WaitOptions): Promise<{ readonly message: In; readonly body: Uint8Array }>
+  /** The next message and the raw bytes behind it in the same frame (often none), as they came. */
+  read(options: WaitOptions): Promise<{ readonly message: In; readonly body: Uint8ArrayList }>
   /**
    * Resolves when the stream takes more (back-pressure); calls are sent in order. With `pace` the
    * frame goes in pieces; what is written meanwhile waits for its end.
@@ -47,6 +47,9 @@ export type ChannelInit<In, Out> = Readonly<{
   maxBufferedBytes: number
 }>
 
+/** Most messages are shorter. */
+const shortBytes = 512
+
 /** Wraps `stream`. @throws nothing; faults surface in `read` and `write`. */
 export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>): Channel<In, Out> {
   const { inbound, outbound, maxFrameBytes } = init
@@ -62,7 +65,7 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
   return {
     stream,
     async read({ signal }) {
-      let frame: Uint8Array
+      let frame: Uint8ArrayList
       try {
         frame = await frames.read(signal)
       } catch (cause) {
@@ -70,8 +73,7 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
         throw fail(frameError(kind, cause, maxFrameBytes))
       }
       try {
-        const [message, body] = inbound.decodeFirst(frame)
-        return { message, body }
+        return decodeFrame(inbound, frame)
       } catch (error) {
         throw fail(error instanceof Error ? error : new MalformedMessageError(kind, String(error)))
       }
@@ -114,6 +116,20 @@ function framed(message: Uint8Array, body: Uint8Array = new Uint8Array()): Uint8
   encodeVarint(length, head)
   head.set(message, head.length - message.length)
   return body.length > 0 ? new Uint8ArrayList(head, body) : new Uint8ArrayList(head)
+}
+
+/** A message before a long body is decoded without putting the pieces of the body together. */
+function decodeFrame<In>(codec: Codec<In>, frame: Uint8ArrayList) {
+  const decode = (bytes: Uint8Array) => {
+    const [message, rest] = codec.decodeFirst(bytes)
+    return { message, body: frame.sublist(bytes.length - rest.length) }
+  }
+  if (frame.byteLength <= shortBytes) return decode(frame.subarray())
+  try {
+    return decode(frame.subarray(0, shortBytes))
+  } catch {
+    return decode(frame.subarray())
+  }
 }
 
 function frameError(kind: string, cause: unknown, maxFrameBytes: number): Error {

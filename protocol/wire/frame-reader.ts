@@ -23,10 +23,10 @@ export class StreamEndedError extends Error {}
 
 export interface FrameReader {
   /**
-   * The next frame; one caller at a time.
+   * The next frame, in the pieces that it came in; one caller at a time.
    * @throws the signal's reason; {@link FrameTooLongError}; {@link StreamEndedError} with the cause
    */
-  read(signal: AbortSignal): Promise<Uint8Array>
+  read(signal: AbortSignal): Promise<Uint8ArrayList>
 }
 
 /** Listens to `stream` from now on. */
@@ -68,12 +68,12 @@ export function createFrameReader(
     (stream.remoteWriteStatus !== 'writable' && stream.readBufferLength === 0)
 
   /** The next frame, if all of it is here. */
-  const take = (): Uint8Array | undefined => {
+  const take = (): Uint8ArrayList | undefined => {
     frameBytes ??= takeLength(unread, lengthBytesMax)
     if (frameBytes === undefined) return undefined
     if (frameBytes > maxFrameBytes) throw new FrameTooLongError()
     if (unread.byteLength < frameBytes) return undefined
-    const frame = unread.subarray(0, frameBytes)
+    const frame = unread.sublist(0, frameBytes)
     unread.consume(frameBytes)
     frameBytes = undefined
     return frame
