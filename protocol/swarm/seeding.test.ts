@@ -24,19 +24,19 @@ describe('swarm, with a seed that shows by plan', function () {
   afterEach(() => street.stop())
 
   it('sends nearly each chunk once before any twice, then all to homes that reach no other', async () => {
-    const bundle = randomBundle(4 * MiB)
+    const bundle = randomBundle(12 * MiB)
     const cache = await street.home({
-      ...uplink(3 * MiB),
-      with: { ...uplink(3 * MiB).with, seed },
+      ...uplink(6 * MiB),
+      with: { ...uplink(6 * MiB).with, seed },
     })
     await cache.fill(bundle)
     const homes = await Promise.all([1, 2, 3].map(() => street.home({ mesh: { listen: [] } })))
     const downloads = homes.map((home) => getBundle(home, bundle, [cache]))
-    await until(() => cache.swarm.stats().uploadedBytes > 1.1 * bundle.travelBytes)
+    await until(() => cache.swarm.stats().uploadedBytes > bundle.travelBytes)
     const missing = [...bundle.chunks.keys()].filter((chunk) =>
       homes.every(({ store }) => !store.get(bundle.id)?.held.has(chunk)),
     )
-    // Homes that draw by themselves leave out a third.
+    // Homes that draw by themselves leave out 0.3.
     expect(missing.length / bundle.chunks.length, 'that only the seed has').to.be.below(0.15)
     for (const { done, progress } of downloads) {
       await expectWhole(await done, bundle)
