@@ -58,11 +58,22 @@ export function defineNodeMetrics(series: Series, components: NodeMetricsCompone
     name: 'phase_seconds_total',
     help: 'Time spent in each phase of starting instances.',
     labels: ['phase'],
-    read: () => phases.map((phase) => ({ labels: { phase }, value: times.sums()[phase].ms / 1e3 })),
+    read() {
+      const { findingPeersMs, descriptorMs, chunksMs, endgameMs } = swarm.stats().phases
+      const { unpack, start } = times.sums()
+      const ms = {
+        ...{ finding_peers: findingPeersMs, descriptor: descriptorMs, chunks: chunksMs },
+        ...{ endgame: endgameMs, unpack: unpack.ms, start: start.ms },
+      }
+      return Object.entries(ms).map(([phase, value]) => ({
+        labels: { phase },
+        value: value / 1_000,
+      }))
+    },
   })
   series.counter({
     name: 'phases_total',
-    help: 'How often each phase was gone through; seconds / phases is the mean.',
+    help: 'How often a node unpacked and started; seconds / phases is the mean.',
     labels: ['phase'],
     read: () => phases.map((phase) => ({ labels: { phase }, value: times.sums()[phase].count })),
   })

@@ -40,6 +40,42 @@ export function defineSwarmMetrics(series: Series, components: SwarmMetricsCompo
       },
     })
   }
+  for (const [direction, field] of [
+    ['upload', 'uploadBytesPerS'],
+    ['download', 'downloadBytesPerS'],
+  ] as const) {
+    series.gauge({
+      name: `swarm_peer_${direction}_bytes_per_second`,
+      help: `Rate of the last seconds, by peer: the ${peersMax} fastest.`,
+      labels: ['peer'],
+      read() {
+        const rates = [...swarm.stats().peers].map(([peer, it]) => [peer, it[field]] as const)
+        return busiest(rates, peersMax).map(([peer, value]) => ({ labels: { peer }, value }))
+      },
+    })
+  }
+  series.counter({
+    name: 'swarm_verified_bytes_total',
+    help: 'Chunks that were verified and kept, by who sent them.',
+    labels: ['kind'],
+    read: () =>
+      Object.entries(swarm.stats().verifiedBytes).map(([kind, value]) => ({
+        labels: { kind },
+        value,
+      })),
+  })
+  series.counter({
+    name: 'swarm_wasted_bytes_total',
+    help: 'Chunks that were not what the descriptor names, or came when nobody wanted them.',
+    labels: ['reason'],
+    read() {
+      const { wrongBytes, discardedBytes } = swarm.stats()
+      return [
+        { labels: { reason: 'wrong' }, value: wrongBytes },
+        { labels: { reason: 'discarded' }, value: discardedBytes },
+      ]
+    },
+  })
   series.counter({
     name: 'swarm_duplicate_bytes_total',
     help: 'Of those: chunks that were here already.',

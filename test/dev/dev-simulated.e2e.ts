@@ -60,6 +60,8 @@ describe('potluck dev with simulated engines', function () {
     for (const node of await Promise.all(nodes.map(scrape))) {
       expect(node('swarm_downloaded_bytes_total')).to.be.above(0)
       expect(node('swarm_duplicate_bytes_total')).to.equal(0)
+      expect(node('swarm_verified_bytes_total')).to.be.at.least(cache('registry_read_bytes_total'))
+      expect(node('phase_seconds_total')).to.be.above(0)
       expect(node('store_chunks')).to.be.above(0)
       expect(node('instances')).to.equal(1)
       expect(node('phases_total')).to.be.at.least(2)
