@@ -20,7 +20,6 @@ import {
 } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { identityFromSeed } from '../identity/index.ts'
@@ -42,6 +41,7 @@ import {
 import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
 import { type Region, topicScores } from './topics.ts'
 import { upnp } from './upnp.ts'
+import { tcpInWholeWrites } from './whole-writes.ts'
 
 /** What every host of Potluck runs. Optional ones (mDNS, bootstrap, UPnP) have no interface to call. */
 export type MeshServices = {
@@ -108,7 +108,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ...(providedPerPeerMax === undefined ? {} : { providedPerPeerMax }),
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: {} }), relayTransport()],
+    transports: [tcpInWholeWrites({ dialOpts: { noDelay: true } }), relayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
