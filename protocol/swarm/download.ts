@@ -193,6 +193,7 @@ export class BundleDownload implements RequesterListener {
     sender.descriptorBytes = joined.descriptorBytes
     sender.link = linkRatesOf(joined)
     this.#chunks?.learn(sender)
+    this.#senders.dialMore()
     this.#pumpSoon()
   }
 

@@ -17,13 +17,9 @@ import type { SessionPool } from './session-pool.ts'
 const knownPeersMax = 1024
 /**
  * A handshake and what follows it costs both ends tens of ms of CPU, hundreds on a machine that is
- * busy: dialled one after the other, the first neighbours are of use while the last ones are still
- * to come.
+ * busy. Dialled one after the other, caches first, the first neighbours are of use while the last
+ * ones are still to come; and dialling takes no more than about a tenth of the time.
  */
-const dialsMax = 2
-/** So many neighbours keep a line busy; the others are dialled one at a time while chunks flow. */
-const enough = 3
-/** Then dialling takes no more than about a tenth of the time. */
 const dialGapFactor = 8
 const dialGapMaxMs = 2_000
 /** Of two that fetch the same bundle one dials; the other does so too if it has waited in vain. */
@@ -32,7 +28,7 @@ const courtesyMs = 2_000
 const rejoinMs = 5_000
 
 /** A dial that takes longer is likely to be one to nobody. */
-const slowDialMs = 500
+const slowDialMs = 1_000
 
 /** Who of two dials: whoever was told of the other first, or either of those that both know. */
 export type WhoDials = 'self' | 'either'
@@ -112,24 +108,18 @@ export class Senders {
     const { book, bundle, clock, ended } = this.#with
     if (ended.aborted) return
     const nowMs = clock.nowMs()
-    let dialling = 0
-    let busy = 0
+    let mayDial = nowMs >= this.#dialAtMs
     for (const { phase, isHere, dialledAtMs } of this.#byPeer.values()) {
-      if (phase !== 'resting') busy += 1
       // One that does not answer soon keeps no other from being dialled.
-      if (phase === 'dialling' && !isHere && nowMs - dialledAtMs < slowDialMs) dialling += 1
+      const isUnderWay = phase === 'dialling' || phase === 'waiting'
+      if (isUnderWay && !isHere && nowMs - dialledAtMs < slowDialMs) mayDial = false
     }
     for (const sender of this.#neighbours(nowMs)) {
       if (sender.phase !== 'resting' || nowMs < sender.retryAtMs) continue
-      const mustWait = dialling >= dialsMax || (busy >= enough && nowMs < this.#dialAtMs)
-      if (!sender.isHere && mustWait) continue
+      if (!sender.isHere && !mayDial) continue
       sender.retryAtMs = book.avoidUntilMs(sender.peer, bundle)
       if (nowMs < sender.retryAtMs) continue
-      busy += 1
-      if (!sender.isHere) {
-        dialling += 1
-        this.#dialAtMs = nowMs + dialGapMaxMs
-      }
+      if (!sender.isHere) mayDial = false
       void this.#dial(sender)
     }
   }

@@ -24,7 +24,8 @@ describe('swarm', function () {
 
   it('brings a bundle from one seed to four homes, which also feed each other', async () => {
     const bundle = randomBundle(2_000, 3 * MiB, 2 * MiB + 17)
-    const seed = await street.home()
+    // Without a limit it is done before the homes have dialled one another.
+    const seed = await street.home({ init: { limits: { uploadBytesPerS: 4 * MiB } } })
     const homes = await Promise.all([1, 2, 3, 4].map(() => street.home()))
     await seed.fill(bundle)
     const all = [seed, ...homes]
