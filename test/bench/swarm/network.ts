@@ -56,6 +56,8 @@ export const metricsPort = 9464
 /** Eighteen processes that start at once on two cores take their time. */
 const startMs = 120_000
 const stopMs = 10_000
+/** Sixteen homes take turns at the cache, two seconds each. */
+const measuredMs = 60_000
 
 /** Starts all of it; resolves when every process is connected. */
 export async function startNetwork(components: NetworkComponents): Promise<SwarmNetwork> {
@@ -112,6 +114,7 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
     nodes.push(member('node', home, await settings.node(home.label, home.ipv4, own)))
   }
   await Promise.all([cache, ...nodes].map(({ child }) => connected(child, wait)))
+  await Promise.all(nodes.map(({ child }) => idle(child, signal)))
   return {
     ...{ registry, tenant, cache, nodes },
     async stop() {
@@ -143,4 +146,12 @@ async function connected(child: Child, wait: Wait): Promise<void> {
     ({ text }) => text.includes('"connected to the coordinator"') || undefined,
     wait,
   )
+}
+
+/** It has measured its line, which every node does soon after joining, or waits long to do so. */
+async function idle(child: Child, signal: AbortSignal): Promise<void> {
+  const wait = { signal, deadlineMs: measuredMs }
+  await child
+    .waitFor(({ text }) => text.includes('"the line was measured"') || undefined, wait)
+    .catch(() => signal.throwIfAborted())
 }
