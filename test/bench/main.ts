@@ -5,6 +5,7 @@ import type { Bench, OptionValue } from './bench.ts'
 import { chunks } from './chunks.ts'
 import { idle } from './idle/index.ts'
 import { pair } from './pair.ts'
+import { plot } from './plot/index.ts'
 import { describeOption, readOptions } from './read-options.ts'
 import { swarm } from './swarm/index.ts'
 import { swarmSim } from './swarm-sim/index.ts'
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, Bench>> = {
   chunks,
   idle,
   pair,
+  plot,
   swarm,
   'swarm-sim': swarmSim,
 }
