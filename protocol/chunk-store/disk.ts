@@ -78,22 +78,6 @@ export async function writeAt(
   }
 }
 
-/** Reads `sizeBytes` at `position`, fewer where the file ends. */
-export async function readAt(
-  file: FileHandle,
-  sizeBytes: number,
-  position: number,
-): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafeSlow(sizeBytes)
-  let at = 0
-  while (at < sizeBytes) {
-    const { bytesRead } = await file.read(bytes, at, sizeBytes - at, position + at)
-    if (bytesRead === 0) break
-    at += bytesRead
-  }
-  return bytes.subarray(0, at)
-}
-
 async function syncFolder(folder: string): Promise<void> {
   // A folder cannot be opened on Windows, where a rename needs no such help.
   if (process.platform === 'win32') return

@@ -40,8 +40,8 @@ const weights: Readonly<Record<MisbehaviourKind, number>> = {
   flood: 0.5,
 }
 const halfLifeMs = 10 * 60_000
-/** From so many points on, a peer is avoided for every bundle, and not served. */
-const droppedScore = 2
+/** From so many points on (a second lie within a half-life), a peer is avoided for every bundle, and not served. */
+const droppedScore = 1.5
 /** For so long, and twice as long for each point more. */
 const avoidMs = 10 * 60_000
 const avoidMsMax = 4 * 60 * 60_000

@@ -10,4 +10,4 @@ export {
 export { type LinkRates, PeerMaps, type PeerMapsInit } from './peer-maps.ts'
 export { type Reveal, SeedPlan, type SeedPlanInit, type SeedShare } from './seed-plan.ts'
 export { UploadRank, type UploadRankInit } from './upload-rank.ts'
-export { type Send, slotsDefault, UploadSlots, type UploadSlotsInit } from './upload-slots.ts'
+export { type Send, UploadSlots, type UploadSlotsInit } from './upload-slots.ts'

@@ -6,7 +6,7 @@
  * State in, choice out; the caller sends, and says when it is done.
  */
 
-export const slotsDefault = 2
+const slotsDefault = 2
 /** The next chunk is read from disk while one is on its way. */
 const sendsPerRequesterMax = 2
 /** Over all requesters: bounds what receivers that are slow can hold in memory. */
