@@ -2,7 +2,7 @@
  * A process that ingests one image and says how far it is, for tests that kill it or weigh it.
  * `node ingest.child.ts '{"root":…,"repository":…,"blobs":[{"digest","sizeBytes","mediaType","key"}]}'`
  */
-import { writeSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { openBundleStore } from '../../protocol/chunk-store/index.ts'
 import { systemClock } from '../../protocol/clock.ts'
 import type { Digest } from '../../protocol/ids.ts'
@@ -57,7 +57,13 @@ const { bundle, registryBytes } = await ingester.ingest(
   },
 )
 clearInterval(timer)
-say({ bundle, registryBytes, maxRssBytes: process.resourceUsage().maxRSS * 1024 })
+say({ bundle, registryBytes, maxRssBytes: maxRssBytes() })
 await ingester.stop()
 await source.close()
 await store.close()
+
+/** Not `resourceUsage().maxRSS`, which goes on from the parent's peak where that is higher. */
+function maxRssBytes(): number {
+  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+  return Number(peak?.[1]) * 1024
+}
