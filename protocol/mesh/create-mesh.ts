@@ -39,9 +39,9 @@ import {
   streamWindowBytes,
 } from './limits.ts'
 import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
+import { thriftyTcp } from './thrifty-tcp.ts'
 import { type Region, topicScores } from './topics.ts'
 import { upnp } from './upnp.ts'
-import { tcpInWholeWrites } from './whole-writes.ts'
 
 /** What every host of Potluck runs. Optional ones (mDNS, bootstrap, UPnP) have no interface to call. */
 export type MeshServices = {
@@ -108,7 +108,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ...(providedPerPeerMax === undefined ? {} : { providedPerPeerMax }),
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
-    transports: [tcpInWholeWrites({ dialOpts: { noDelay: true } }), relayTransport()],
+    transports: [thriftyTcp({ dialOpts: { noDelay: true } }), relayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({

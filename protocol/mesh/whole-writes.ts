@@ -4,43 +4,15 @@
  * with Nagle off: a call and a packet each. Small messages took two to four packets instead of one.
  */
 import type { Socket } from 'node:net'
-import type { MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
 
-/** libp2p's TCP connection, inside. */
-type Inside = {
-  socket?: Socket
-  sendData?(data: Iterable<Uint8Array>): { sentBytes: number; canSendMore: boolean }
+/** libp2p's TCP connection, where it sends. */
+export type DataSender = {
+  sendData(data: Iterable<Uint8Array>): { sentBytes: number; canSendMore: boolean }
 }
 
-/** TCP whose connections write whole messages. */
-export function tcpInWholeWrites(options: Parameters<typeof tcp>[0]) {
-  const make = tcp(options)
-  return (components: Parameters<typeof make>[0]): Transport => {
-    const transport = make(components)
-    const dial = transport.dial.bind(transport)
-    const createListener = transport.createListener.bind(transport)
-    transport.dial = (address, init) => dial(address, { ...init, upgrader: wholly(init.upgrader) })
-    transport.createListener = (init) =>
-      createListener({ ...init, upgrader: wholly(init.upgrader) })
-    return transport
-  }
-}
-
-function wholly(upgrader: Upgrader): Upgrader {
-  const whole = Object.create(upgrader) as Upgrader
-  whole.upgradeInbound = (connection, init) => upgrader.upgradeInbound(writeWhole(connection), init)
-  whole.upgradeOutbound = (connection, init) =>
-    upgrader.upgradeOutbound(writeWhole(connection), init)
-  return whole
-}
-
-function writeWhole(connection: MultiaddrConnection): MultiaddrConnection {
-  const inside = connection as unknown as Inside
-  const { socket } = inside
-  // Another libp2p than the one that is pinned: it works as it does by itself.
-  if (!socket || !inside.sendData) return connection
-  inside.sendData = (data) => {
+/** What `connection` sends at once goes to its socket at once. */
+export function writeWhole(connection: DataSender, socket: Socket): void {
+  connection.sendData = (data) => {
     let sentBytes = 0
     socket.cork()
     for (const piece of data) {
@@ -51,5 +23,4 @@ function writeWhole(connection: MultiaddrConnection): MultiaddrConnection {
     // A 'drain' follows whenever the socket kept so much.
     return { sentBytes, canSendMore: socket.writableLength < socket.writableHighWaterMark }
   }
-  return connection
 }

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { dialPeer } from './link.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from './mesh.fixture.ts'
 
-describe('mesh/whole-writes', () => {
+describe('mesh/thrifty-tcp', () => {
   let street: MeshStreet
   beforeEach(() => {
     street = createMeshStreet()
