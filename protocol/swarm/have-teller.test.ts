@@ -4,8 +4,9 @@ import { HaveTeller } from './have-teller.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 const delayMs = 30
+const longMs = 250
 
-function setUp({ burstBytes = 1e6, bytesPerS = 1e6 } = {}) {
+function setUp({ burstBytes = 1e6, bytesPerS = 1e6, delayMs = 30 } = {}) {
   const clock = new FakeClock()
   const allowance = createTokenBucket(burstBytes)
   allowance.setRate(bytesPerS, 0)
@@ -38,6 +39,22 @@ describe('swarm/have-teller', () => {
     teller.add(7)
     await clock.advance(delayMs)
     expect(told[1]?.runs).to.deep.equal([7, 1])
+  })
+
+  it('tells of many before of few', async () => {
+    const { clock, teller, told } = setUp({ delayMs: longMs })
+    teller.add(0)
+    await clock.advance(longMs - 1)
+    expect(told).to.deep.equal([])
+    await clock.advance(1)
+    expect(told).to.deep.equal([{ atMs: longMs, runs: [0, 1] }])
+    for (let chunk = 1; chunk <= 100; chunk++) {
+      teller.add(chunk)
+      await clock.advance(5)
+    }
+    await clock.advance(longMs)
+    // Sixteen chunks take 80 ms.
+    expect(told.length - 1).to.be.within(5, 8)
   })
 
   it('tells more at once, not more often, than the allowance pays for', async () => {

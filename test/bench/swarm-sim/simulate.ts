@@ -1,4 +1,5 @@
 /** One simulated run, from links and an image to figures. */
+import { homeHaveDelayMs } from '../../../protocol/swarm/have-teller.ts'
 import { Events } from './events.ts'
 import { boundS, type Points, pointsOf } from './figures.ts'
 import { imageOf } from './image.ts'
@@ -12,8 +13,6 @@ import { type Policy, policyDefault } from './world.ts'
  * of 20 Mbit/s (swarm.md 2.2). The bound is in payload, the links carry this much more.
  */
 export const wireTax = 1.044
-/** New chunks wait so long for more of them before neighbours are told. */
-const haveDelayMs = 30
 
 export type SimulationInit = Readonly<{
   layers: readonly number[]
@@ -51,7 +50,15 @@ export function simulate(init: SimulationInit): Simulated {
   )
   const policy = { ...policyDefault, ...init.policy }
   const events = new Events()
-  const world = { events, layout, chunkBytes, random, policy, tax: init.tax, haveDelayMs }
+  const world = {
+    events,
+    layout,
+    chunkBytes,
+    random,
+    policy,
+    tax: init.tax,
+    haveDelayMs: homeHaveDelayMs,
+  }
   const result = runStreet(world, street)
   const used = process.cpuUsage(cpu)
   const bytes = init.layers.reduce((sum, size) => sum + size, 0)
