@@ -32,6 +32,8 @@ export interface Bundles {
   /**
    * Forgets bundles that are not `needed`, and tells holders what nobody needs. While an image is
    * being prepared (not `isIdle`) it may be about to need one: that is forgotten only if it does not.
+   * So is one that shares blobs with a needed one: nodes that go from one version of an image to the
+   * next keep what has not changed, which goes with the old version if that goes first.
    */
   collect(needed: ReadonlySet<BundleId>, options: Readonly<{ isIdle: boolean }>): Promise<void>
 }
@@ -221,7 +223,7 @@ class BundleBook implements Bundles {
     needed: ReadonlySet<BundleId>,
     { isIdle }: Readonly<{ isIdle: boolean }>,
   ): Promise<void> {
-    const forgotten = this.#unneeded(needed, isIdle ? 0 : unneededMs)
+    const forgotten = this.#unneeded(needed, isIdle)
     for (const record of forgotten) {
       this.#bundles.delete(record.bundle)
       this.#unneededSinceMs.delete(record.bundle)
@@ -232,10 +234,14 @@ class BundleBook implements Bundles {
     for (const record of forgotten) await this.#forgetBundle(record)
   }
 
-  /** Bundles that nobody has needed for `afterMs`. */
-  #unneeded(needed: ReadonlySet<BundleId>, afterMs: number): readonly BundleRecord[] {
+  /** Bundles that nobody has needed for a while, or that nobody can be about to need. */
+  #unneeded(needed: ReadonlySet<BundleId>, isIdle: boolean): readonly BundleRecord[] {
     const nowMs = this.#parts.nowMs()
     const unneeded: BundleRecord[] = []
+    const neededBlobs = new Set<BlobId>()
+    for (const id of needed) {
+      for (const blob of this.#bundles.get(id)?.blobs ?? []) neededBlobs.add(blob.id)
+    }
     for (const record of this.#bundles.values()) {
       if (needed.has(record.bundle)) {
         this.#unneededSinceMs.delete(record.bundle)
@@ -244,6 +250,8 @@ class BundleBook implements Bundles {
       const sinceMs = this.#unneededSinceMs.get(record.bundle) ?? nowMs
       this.#unneededSinceMs.set(record.bundle, sinceMs)
       const isMade = this.#making.has(contentKey(record.scope, record.blobs))
+      const isShared = record.blobs.some(({ id }) => neededBlobs.has(id))
+      const afterMs = isIdle && !isShared ? 0 : unneededMs
       if (!isMade && nowMs - sinceMs >= afterMs) unneeded.push(record)
     }
     return unneeded

@@ -265,6 +265,20 @@ describe('coordinator/images', () => {
     expect(dropped).to.deep.equal([bundle])
   })
 
+  it('keeps the old version for nodes that are about to need what the new one shares', async () => {
+    const { blobs } = fakeImage('registry.example/acme/hello:1')
+    const old = await ready(await create())
+    resolve = async (reference) =>
+      fakeImageOf(reference, [...fakeImage(reference).blobs.slice(0, 1), ...blobs.slice(1)])
+    await ready(await create({ name: 'next', container: second }))
+    await groups.delete(scope, 'hello')
+    tend()
+    expect(images.bundle(old)).to.not.equal(undefined)
+    nowMs += 61_000
+    tend()
+    expect(images.bundle(old)).to.equal(undefined)
+  })
+
   it('drops a deleted group’s bundle also while other images are being prepared', async () => {
     const bundle = await ready(await create())
     const slow = Promise.withResolvers<never>()
