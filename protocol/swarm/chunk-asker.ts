@@ -28,6 +28,8 @@ const duplicateShareMax = 0.01
 const duplicateChunksFree = 4
 /** A chunk that is due sooner is waited for: both clocks and rates are not better than that. */
 const handOverMinMs = 200
+/** How long senders keep us waiting is looked at so often: each fill of each sender would cost more. */
+const waitsFreshMs = 50
 /** Requests in a sender's credit: one alone would leave it idle for a round trip. */
 const requestsPerCredit = 4
 
@@ -54,6 +56,8 @@ export class ChunkAsker {
   readonly #handovers = new Map<number, Handover>()
   /** Chunks whose sender did not answer that it let go. */
   readonly #withheld = new Set<number>()
+  /** The longest that any sender keeps us waiting, as of a moment. */
+  #longest = { atMs: Number.NEGATIVE_INFINITY, waitMs: 0 }
   /** Bytes that handovers will bring to a sender, if they succeed. */
   readonly #promisedBytes = new Map<string, number>()
 
@@ -143,18 +147,20 @@ export class ChunkAsker {
   /** Has the chunk that we would wait for longest come from this sender. Returns whether it may. */
   #handOver(sender: Sender, nowMs: number): boolean {
     const { picker, senderOf } = this.#with
+    // A sender that has not delivered yet is taken to need a second for a chunk.
+    const rate = sender.credit.bytesPerS(nowMs) || this.#chunkBytes
+    const ownMs = (this.#chunkBytes * 1000) / rate + sender.credit.roundTripMs()
+    const aboveMs = Math.max(handOverMinMs, 2 * ownMs)
+    if (this.#longestWaitMs(nowMs) <= aboveMs) return false
     const worst = picker.slowest(
       sender.peer,
       (owner) => senderOf(owner)?.waitMs(nowMs) ?? 0,
+      aboveMs,
       (chunk) => !this.#handovers.has(chunk),
     )
     const owner = worst && senderOf(worst.owner)
     const asked = worst && owner?.asked.get(worst.chunk)
     if (!worst || !owner?.session || !asked) return false
-    // A sender that has not delivered yet is taken to need a second for a chunk.
-    const rate = sender.credit.bytesPerS(nowMs) || asked.bytes
-    const ownMs = (asked.bytes * 1000) / rate + sender.credit.roundTripMs()
-    if (worst.waitMs <= Math.max(handOverMinMs, 2 * ownMs)) return false
     const withheld = this.#withheld.has(worst.chunk)
     if (withheld && !this.#mayDuplicate()) return false
     const { bytes } = asked
@@ -163,6 +169,18 @@ export class ChunkAsker {
     if (withheld) this.cancel(owner, asked.id, nowMs)
     else owner.session.letGo(asked.id)
     return true
+  }
+
+  #longestWaitMs(nowMs: number): number {
+    const { picker, senderOf } = this.#with
+    if (nowMs - this.#longest.atMs >= waitsFreshMs) {
+      let waitMs = 0
+      for (const owner of picker.owners) {
+        waitMs = Math.max(waitMs, senderOf(owner)?.waitMs(nowMs) ?? 0)
+      }
+      this.#longest = { atMs: nowMs, waitMs }
+    }
+    return this.#longest.waitMs
   }
 
   /** Who was told to let go and says nothing keeps no other sender idle. */

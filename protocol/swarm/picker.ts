@@ -53,6 +53,8 @@ export class Picker {
   /** Held or reserved: not to be chosen. */
   readonly #taken: Bitfield
   readonly #reserved = new Map<number, string>()
+  /** The same by who is asked, in the order of asking. */
+  readonly #askedOf = new Map<string, Set<number>>()
   /** Asked for out of turn: somebody waits to read it. */
   readonly #preferred = new Set<number>()
 
@@ -76,6 +78,11 @@ export class Picker {
   /** Who is asked for `chunk` now. */
   reservedBy(chunk: number): string | undefined {
     return this.#reserved.get(chunk)
+  }
+
+  /** Those who are asked for anything now. */
+  get owners(): Iterable<string> {
+    return this.#askedOf.keys()
   }
 
   /** How many senders have `chunk`. */
@@ -122,9 +129,7 @@ export class Picker {
     this.#mine.set(chunk)
     this.#taken.set(chunk)
     this.#preferred.delete(chunk)
-    const asked = this.#reserved.get(chunk)
-    this.#reserved.delete(chunk)
-    return asked
+    return this.#unreserve(chunk)
   }
 
   /** We hold it no longer. */
@@ -136,17 +141,16 @@ export class Picker {
   /** Frees a reservation, if it is still with this sender. */
   release(chunk: number, peer: string): boolean {
     if (this.#reserved.get(chunk) !== peer) return false
-    this.#reserved.delete(chunk)
+    this.#unreserve(chunk)
     this.#free(chunk)
     return true
   }
 
   /** Frees all that is reserved with a sender. Returns those chunks. */
   releaseAll(peer: string): number[] {
-    const freed: number[] = []
-    for (const [chunk, owner] of this.#reserved) if (owner === peer) freed.push(chunk)
+    const freed = [...(this.#askedOf.get(peer) ?? [])]
     for (const chunk of freed) {
-      this.#reserved.delete(chunk)
+      this.#unreserve(chunk)
       this.#free(chunk)
     }
     return freed
@@ -190,22 +194,26 @@ export class Picker {
   /**
    * A chunk that is asked of someone else and that `peer` has too, the one whose sender keeps us
    * waiting longest. It stays reserved as it is: the caller has it let go there, then releases it.
+   * @param aboveMs of senders that keep us waiting longer than this
    */
   slowest(
     peer: string,
     waitMs: (owner: string) => number,
+    aboveMs = Number.NEGATIVE_INFINITY,
     mayMove: (chunk: number) => boolean = () => true,
   ) {
     const held = this.#maps.heldBy(peer)
     let worst: { chunk: number; owner: string; waitMs: number } | undefined
     if (!held || !this.#holders.has(peer)) return undefined
-    const waits = new Map<string, number>()
-    for (const [chunk, owner] of this.#reserved) {
-      if (owner === peer || !held.has(chunk) || !mayMove(chunk)) continue
-      const ms = waits.get(owner) ?? waitMs(owner)
-      waits.set(owner, ms)
+    let longestMs = aboveMs
+    for (const [owner, chunks] of this.#askedOf) {
+      const ms = owner === peer ? Number.NEGATIVE_INFINITY : waitMs(owner)
+      if (ms <= longestMs) continue
       // Of one sender's chunks the one asked last: the first may be on its way by now.
-      if (!worst || ms >= worst.waitMs) worst = { chunk, owner, waitMs: ms }
+      for (const chunk of chunks) {
+        if (held.has(chunk) && mayMove(chunk)) worst = { chunk, owner, waitMs: ms }
+      }
+      if (worst) longestMs = worst.waitMs
     }
     return worst
   }
@@ -223,8 +231,22 @@ export class Picker {
   }
 
   #reserve(chunk: number, peer: string): void {
+    const asked = this.#askedOf.get(peer)
+    if (asked) asked.add(chunk)
+    else this.#askedOf.set(peer, new Set([chunk]))
     this.#reserved.set(chunk, peer)
     this.#taken.set(chunk)
+  }
+
+  /** Returns who had been asked. */
+  #unreserve(chunk: number): string | undefined {
+    const owner = this.#reserved.get(chunk)
+    if (owner === undefined) return undefined
+    this.#reserved.delete(chunk)
+    const asked = this.#askedOf.get(owner)
+    asked?.delete(chunk)
+    if (asked?.size === 0) this.#askedOf.delete(owner)
+    return owner
   }
 
   /** A chunk is wanted again: those who have it may be asked again. */

@@ -282,7 +282,7 @@ export class SimulatedPeer {
     events.after(haveDelayMs + this.latencyMs + 7.5, () => {
       this.#telling = false
       if (this.gone) return
-      const news = this.#news
+      const news = this.#news.map(runOf)
       this.#news = []
       for (const peer of this.#links.keys()) if (!peer.complete) peer.#heard(this, news)
     })
@@ -290,17 +290,18 @@ export class SimulatedPeer {
 
   /** What complete peers, seeds above all, are told. */
   #tellSlowly(): void {
-    const news = this.#slowNews
+    const news = this.#slowNews.map(runOf)
     if (news.length === 0) return
     this.#slowNews = []
     for (const peer of this.#links.keys()) if (peer.complete) peer.#heard(this, news)
   }
 
-  #heard(from: SimulatedPeer, chunks: readonly number[]): void {
+  /** @param runs one list for all that are told */
+  #heard(from: SimulatedPeer, runs: readonly Run[]): void {
     const { nowMs } = this.#world.events
-    for (const start of chunks) {
-      if (this.#picker) this.#picker.peerGained(from.name, { start, count: 1 }, nowMs)
-      else this.#maps.gained(from.name, { start, count: 1 }, nowMs)
+    for (const run of runs) {
+      if (this.#picker) this.#picker.peerGained(from.name, run, nowMs)
+      else this.#maps.gained(from.name, run, nowMs)
     }
     this.#fillFrom(from)
   }
