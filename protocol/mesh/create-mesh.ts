@@ -20,7 +20,6 @@ import {
 } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
-import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { identityFromSeed } from '../identity/index.ts'
 import type { PeerId } from '../ids.ts'
@@ -40,6 +39,7 @@ import {
 } from './limits.ts'
 import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
 import { thriftyTcp } from './thrifty-tcp.ts'
+import { thriftyYamux } from './thrifty-yamux.ts'
 import { type Region, topicScores } from './topics.ts'
 import { upnp } from './upnp.ts'
 
@@ -111,7 +111,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     transports: [thriftyTcp({ dialOpts: { noDelay: true } }), relayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
+      thriftyYamux({
         keepAliveInterval: keepAliveMs,
         maxInboundStreams: limits.streamsMax,
         maxOutboundStreams: limits.streamsMax,
