@@ -1,10 +1,6 @@
-/** A simulated street: who is linked to whom, who comes and goes, and when each home was done. */
-import {
-  type Candidate,
-  chooseNeighbours,
-  neighboursMaxFor,
-  redrawMs,
-} from '../../../protocol/swarm/schedule/index.ts'
+/** A simulated street: who comes and goes, and when each home was done. */
+import { redrawMs } from '../../../protocol/swarm/schedule/index.ts'
+import { Neighbourhood } from './neighbourhood.ts'
 import { type Rates, SimulatedPeer } from './peer.ts'
 import { Unpacking } from './unpacking.ts'
 import type { World } from './world.ts'
@@ -12,10 +8,6 @@ import type { World } from './world.ts'
 /** Dials, and the descriptor: between these. */
 const joinFirstMs = 100
 const joinLastMs = 400
-/** Peers that a home has heard of when it draws: hints and exchange. */
-const knownMax = 96
-/** A home takes a few more neighbours than it looks for, or late ones would find none. */
-const acceptedShare = 1.25
 
 export type StreetInit = Readonly<{
   seeds: readonly Rates[]
@@ -42,7 +34,7 @@ type Home = { peer: SimulatedPeer; joinedMs: number; verifiedMs?: number; runnin
 
 /** Runs until every home that stays is done. */
 export function runStreet(world: World, init: StreetInit): StreetResult {
-  const { events, random, policy } = world
+  const { events, random } = world
   const seeds: SimulatedPeer[] = init.seeds.map(
     (rates, index) =>
       new SimulatedPeer(world, {
@@ -53,7 +45,7 @@ export function runStreet(world: World, init: StreetInit): StreetResult {
   )
   const homes: Home[] = []
   const newcomers: Home[] = []
-  const present = new Set<SimulatedPeer>()
+  const neighbourhood = new Neighbourhood(world, seeds)
   let waiting = 0
 
   const build = (name: string, rates: Rates): Home => {
@@ -74,46 +66,14 @@ export function runStreet(world: World, init: StreetInit): StreetResult {
       }),
     }
     waiting += 1
+    neighbourhood.announce(home.peer)
     return home
   }
-  const full = (peer: SimulatedPeer): boolean =>
-    peer.linkCount >=
-    (seeds.includes(peer)
-      ? neighboursMaxFor(peer.rates.uploadBytesPerS)
-      : policy.degree * acceptedShare)
-  const draw = (peer: SimulatedPeer): void => {
-    const others = sample(
-      [...present].filter((other) => other !== peer),
-      knownMax,
-      random,
-    )
-    const known = [
-      ...new Set([...[...peer.links].filter((other) => !seeds.includes(other)), ...others]),
-    ]
-    const seedLinks = seeds.filter((seed) => peer.hasLink(seed)).length
-    const candidates: Candidate[] = known.map((other) => ({
-      peer: other.name,
-      joined: peer.hasLink(other),
-      rttMs: peer.rttMs(other),
-      deliveredBytes: peer.deliveredBy(other),
-    }))
-    const chosen = new Set(
-      chooseNeighbours({ known: candidates, random, max: Math.max(1, policy.degree - seedLinks) }),
-    )
-    for (const other of known) {
-      if (chosen.has(other.name)) {
-        if (!peer.hasLink(other) && !full(other) && peer.linkCount < policy.degree) peer.link(other)
-      } else if (peer.hasLink(other) && peer.linkCount >= policy.degree) peer.unlink(other)
-    }
-  }
-  const join = (home: Home): void => {
-    const { peer } = home
-    for (const seed of seeds) if (!full(seed)) peer.link(seed)
-    draw(peer)
-    present.add(peer)
+  const join = ({ peer }: Home): void => {
+    neighbourhood.join(peer)
     const redraw = (): void => {
       if (peer.gone) return
-      if (present.size + seeds.length > policy.degree) draw(peer)
+      neighbourhood.redraw(peer)
       events.after(redrawMs, redraw)
     }
     events.after(redrawMs * (0.5 + random()), redraw)
@@ -129,8 +89,7 @@ export function runStreet(world: World, init: StreetInit): StreetResult {
     if (!churn) return
     const leaving = homes[Math.floor(random() * homes.length)]
     if (leaving && !leaving.peer.gone) {
-      leaving.peer.leave()
-      present.delete(leaving.peer)
+      neighbourhood.leave(leaving.peer)
       if (leaving.verifiedMs === undefined) waiting -= 1
     }
     const home = build(`new-${newcomers.length}`, churn.newcomer())
@@ -165,14 +124,4 @@ export function runStreet(world: World, init: StreetInit): StreetResult {
 function timesOf({ peer, joinedMs, verifiedMs, runningMs }: Home): HomeTimes[] {
   if (peer.gone || verifiedMs === undefined || runningMs === undefined) return []
   return [{ joinedS: joinedMs / 1000, verifiedS: verifiedMs / 1000, runningS: runningMs / 1000 }]
-}
-
-function sample<T>(items: T[], count: number, random: () => number): T[] {
-  for (let at = 0; at < Math.min(count, items.length); at++) {
-    const from = at + Math.floor(random() * (items.length - at))
-    const moved = items[at] as T
-    items[at] = items[from] as T
-    items[from] = moved
-  }
-  return items.slice(0, count)
 }
