@@ -16,6 +16,7 @@ import { type Audience, Guest } from './guest.ts'
 import { HaveTeller } from './have-teller.ts'
 import { TicketDesk, type VerifyTicket } from './ticket-desk.ts'
 import { createTokenBucket, type TokenBucket } from './token-bucket.ts'
+import { UnreadAnswers } from './unread-answers.ts'
 import type { ChunkJob, UploadJob } from './upload-queue.ts'
 import type { Requester, Uploader } from './uploader.ts'
 import {
@@ -31,8 +32,6 @@ import {
   type RefusalCode,
 } from './wire.ts'
 
-/** Small answers that the peer has not taken; an honest one has a handful. */
-const unreadAnswersMax = 64
 /** Refusals for want of a ticket before the stream is ended. */
 const refusalsMax = 64
 /**
@@ -80,7 +79,7 @@ export class HolderSession implements Requester {
   readonly #guests = new Map<BundleId, Guest>()
   readonly #ended = new AbortController()
   readonly #pace = createTokenBucket(costlyAnswersBurst)
-  #unread = 0
+  readonly #unread: UnreadAnswers
   #refusals = 0
   #throttled = 0
 
@@ -88,6 +87,7 @@ export class HolderSession implements Requester {
     this.peer = peer
     this.#with = components
     this.#desk = new TicketDesk(peer, components)
+    this.#unread = new UnreadAnswers(components.clock)
     this.#pace.setRate(costlyAnswersPerS, components.clock.nowMs())
     this.#channel = openChannel(stream, {
       inbound: askCodec,
@@ -104,6 +104,7 @@ export class HolderSession implements Requester {
     try {
       for (;;) {
         this.#handle((await this.#channel.read({ signal })).message)
+        if (this.#unread.crowded) await this.#unread.taken(signal)
         const waitMs = this.#pace.waitMs(1, clock.nowMs())
         this.#throttled = waitMs > 0 ? this.#throttled + 1 : Math.max(0, this.#throttled - 1)
         if (this.#throttled > throttledMax) throw new TooManyRequestsError('asks', throttledMax)
@@ -335,16 +336,11 @@ export class HolderSession implements Requester {
   }
 
   #answer(answer: Answer): void {
-    if (this.#unread >= unreadAnswersMax) {
-      throw new TooManyRequestsError('unread answers', unreadAnswersMax)
-    }
-    this.#unread += 1
-    this.#channel
-      .write(answer, { signal: this.#ended.signal })
+    const { signal } = this.#ended
+    this.#unread.expectRoom()
+    this.#unread
+      .send(() => this.#channel.write(answer, { signal }))
       .catch((error: Error) => this.#end(error))
-      .finally(() => {
-        this.#unread -= 1
-      })
   }
 
   #end(error: Error): void {
