@@ -43,6 +43,7 @@ export type ChunkAskerComponents = Readonly<{
   stats: SwarmStats
 }>
 
+type Wait = Readonly<{ owner: Sender; ms: number }>
 type Handover = Readonly<{ to: string; sinceMs: number; bytes: number }>
 
 /** Asks senders for what the picker chose, as far as their credit goes. */
@@ -56,8 +57,11 @@ export class ChunkAsker {
   readonly #handovers = new Map<number, Handover>()
   /** Chunks whose sender did not answer that it let go. */
   readonly #withheld = new Set<number>()
-  /** The longest that any sender keeps us waiting, as of a moment. */
-  #longest = { atMs: Number.NEGATIVE_INFINITY, waitMs: 0 }
+  /** How long each sender keeps us waiting, the longest first, as of a moment. */
+  #waits: readonly Wait[] = []
+  #waitsAtMs = Number.NEGATIVE_INFINITY
+  /** Senders that can take over nothing, as of the same moment. */
+  readonly #idle = new Set<Sender>()
   /** Bytes that handovers will bring to a sender, if they succeed. */
   readonly #promisedBytes = new Map<string, number>()
 
@@ -71,6 +75,8 @@ export class ChunkAsker {
   fill(sender: Sender, nowMs: number): number {
     const { stats, bucket, picker } = this.#with
     this.#giveUpWaiting(nowMs)
+    // Most fills of a big swarm end here: news of what is held or asked for already.
+    if (picker.isDry(sender.peer) && this.#isIdle(sender, nowMs)) return 0
     const allowedBytes = Math.min(
       sender.credit.allowedBytes(this.#chunkBytes, nowMs),
       sender.trustedBytes(this.#chunkBytes),
@@ -146,41 +152,50 @@ export class ChunkAsker {
 
   /** Has the chunk that we would wait for longest come from this sender. Returns whether it may. */
   #handOver(sender: Sender, nowMs: number): boolean {
-    const { picker, senderOf } = this.#with
     // A sender that has not delivered yet is taken to need a second for a chunk.
     const rate = sender.credit.bytesPerS(nowMs) || this.#chunkBytes
     const ownMs = (this.#chunkBytes * 1000) / rate + sender.credit.roundTripMs()
     const aboveMs = Math.max(handOverMinMs, 2 * ownMs)
-    if (this.#longestWaitMs(nowMs) <= aboveMs) return false
-    const worst = picker.slowest(
-      sender.peer,
-      (owner) => senderOf(owner)?.waitMs(nowMs) ?? 0,
-      aboveMs,
-      (chunk) => !this.#handovers.has(chunk),
-    )
-    const owner = worst && senderOf(worst.owner)
-    const asked = worst && owner?.asked.get(worst.chunk)
-    if (!worst || !owner?.session || !asked) return false
-    const withheld = this.#withheld.has(worst.chunk)
+    for (const { owner, ms } of this.#waitsAt(nowMs)) {
+      if (ms <= aboveMs) break
+      if (owner === sender) continue
+      const chunk = this.#with.picker.lastAskedOf(owner.peer, sender.peer, this.#mayMove)
+      if (chunk !== undefined) return this.#take(chunk, owner, sender, nowMs)
+    }
+    this.#idle.add(sender)
+    return false
+  }
+
+  readonly #mayMove = (chunk: number): boolean => !this.#handovers.has(chunk)
+
+  #take(chunk: number, owner: Sender, to: Sender, nowMs: number): boolean {
+    const asked = owner.asked.get(chunk)
+    if (!owner.session || !asked) return false
+    const withheld = this.#withheld.has(chunk)
     if (withheld && !this.#mayDuplicate()) return false
     const { bytes } = asked
-    this.#handovers.set(worst.chunk, { to: sender.peer, sinceMs: nowMs, bytes })
-    this.#promisedBytes.set(sender.peer, (this.#promisedBytes.get(sender.peer) ?? 0) + bytes)
+    this.#handovers.set(chunk, { to: to.peer, sinceMs: nowMs, bytes })
+    this.#promisedBytes.set(to.peer, (this.#promisedBytes.get(to.peer) ?? 0) + bytes)
     if (withheld) this.cancel(owner, asked.id, nowMs)
     else owner.session.letGo(asked.id)
     return true
   }
 
-  #longestWaitMs(nowMs: number): number {
-    const { picker, senderOf } = this.#with
-    if (nowMs - this.#longest.atMs >= waitsFreshMs) {
-      let waitMs = 0
-      for (const owner of picker.owners) {
-        waitMs = Math.max(waitMs, senderOf(owner)?.waitMs(nowMs) ?? 0)
-      }
-      this.#longest = { atMs: nowMs, waitMs }
+  #isIdle(sender: Sender, nowMs: number): boolean {
+    return nowMs - this.#waitsAtMs < waitsFreshMs && this.#idle.has(sender)
+  }
+
+  #waitsAt(nowMs: number): readonly Wait[] {
+    if (nowMs - this.#waitsAtMs < waitsFreshMs) return this.#waits
+    const waits: Wait[] = []
+    for (const peer of this.#with.picker.owners) {
+      const owner = this.#with.senderOf(peer)
+      if (owner) waits.push({ owner, ms: owner.waitMs(nowMs) })
     }
-    return this.#longest.waitMs
+    this.#waits = waits.sort((a, b) => b.ms - a.ms)
+    this.#waitsAtMs = nowMs
+    this.#idle.clear()
+    return this.#waits
   }
 
   /** Who was told to let go and says nothing keeps no other sender idle. */

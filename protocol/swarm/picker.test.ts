@@ -86,16 +86,19 @@ describe('swarm/picker', () => {
     expect(picker.choose('b', one)).to.not.equal(undefined)
   })
 
-  it('names the reserved chunk that is waited for longest', () => {
-    const picker = pickerOf(3)
-    picker.setPeer('slow', fieldOf(3, 0))
-    picker.setPeer('slower', fieldOf(3, 1))
-    picker.choose('slow', one)
-    picker.choose('slower', one)
-    picker.setPeer('fast', fieldOf(3, 0, 1))
-    const waits: Record<string, number> = { slow: 10, slower: 20 }
-    const worst = picker.slowest('fast', (owner) => waits[owner] ?? 0)
-    expect(worst).to.deep.equal({ chunk: 1, owner: 'slower', waitMs: 20 })
+  it('names what was asked last of one sender and is held by another', () => {
+    const picker = pickerOf(4)
+    picker.setPeer('slow', fieldOf(4, 0, 1, 2))
+    picker.setPeer('fast', fieldOf(4, 0, 1, 3))
+    for (const chunk of [1, 0, 2]) picker.reserve(chunk, 'slow')
+    expect([...picker.owners]).to.deep.equal(['slow'])
+    expect(picker.lastAskedOf('slow', 'fast')).to.equal(0)
+    expect(picker.lastAskedOf('slow', 'fast', (chunk) => chunk !== 0)).to.equal(1)
+    picker.release(1, 'slow')
+    picker.gained(0)
+    expect(picker.lastAskedOf('slow', 'fast')).to.equal(undefined)
+    picker.releaseAll('slow')
+    expect([...picker.owners]).to.deep.equal([])
   })
 
   it('never asks twice, never asks a peer for what it lacks, and ends', () => {

@@ -94,6 +94,11 @@ export class Picker {
     return this.#maps.holds(peer, chunk)
   }
 
+  /** Nothing was left to ask of a sender, and nothing has changed since. */
+  isDry(peer: string): boolean {
+    return this.#holders.get(peer)?.dry ?? true
+  }
+
   /** A sender, with what it has; replaces what was known of it. Reservations stay. */
   setPeer(peer: string, held: ReadonlyBitfield, nowMs = 0): void {
     this.#maps.set(peer, held, nowMs)
@@ -192,30 +197,21 @@ export class Picker {
   }
 
   /**
-   * A chunk that is asked of someone else and that `peer` has too, the one whose sender keeps us
-   * waiting longest. It stays reserved as it is: the caller has it let go there, then releases it.
-   * @param aboveMs of senders that keep us waiting longer than this
+   * A chunk that is asked of `owner` and that `peer` has too; the one asked last, as the first may
+   * be on its way by now. It stays reserved as it is: the caller has it let go, then releases it.
    */
-  slowest(
+  lastAskedOf(
+    owner: string,
     peer: string,
-    waitMs: (owner: string) => number,
-    aboveMs = Number.NEGATIVE_INFINITY,
     mayMove: (chunk: number) => boolean = () => true,
-  ) {
-    const held = this.#maps.heldBy(peer)
-    let worst: { chunk: number; owner: string; waitMs: number } | undefined
-    if (!held || !this.#holders.has(peer)) return undefined
-    let longestMs = aboveMs
-    for (const [owner, chunks] of this.#askedOf) {
-      const ms = owner === peer ? Number.NEGATIVE_INFINITY : waitMs(owner)
-      if (ms <= longestMs) continue
-      // Of one sender's chunks the one asked last: the first may be on its way by now.
-      for (const chunk of chunks) {
-        if (held.has(chunk) && mayMove(chunk)) worst = { chunk, owner, waitMs: ms }
-      }
-      if (worst) longestMs = worst.waitMs
+  ): number | undefined {
+    const held = this.#holders.has(peer) ? this.#maps.heldBy(peer) : undefined
+    let last: number | undefined
+    if (!held) return undefined
+    for (const chunk of this.#askedOf.get(owner) ?? []) {
+      if (held.has(chunk) && mayMove(chunk)) last = chunk
     }
-    return worst
+    return last
   }
 
   /** Reserves one free chunk for a sender that has it. */
