@@ -52,6 +52,8 @@ describe('allocations', () => {
   let engine: Engine
   let reports: InstanceReport[]
   let guarded: ReadonlyMap<InstanceId, number>
+  /** What the guard takes its time for. */
+  let guardIsOn: () => Promise<void>
   let waiting: { when: (report: InstanceReport) => boolean; then: () => void }[]
 
   beforeEach(async () => {
@@ -62,6 +64,7 @@ describe('allocations', () => {
     reports = []
     waiting = []
     guarded = new Map()
+    guardIsOn = async () => undefined
   })
   afterEach(async () => {
     await engine.close()
@@ -75,6 +78,7 @@ describe('allocations', () => {
     const guard: Guard = {
       async allow(times) {
         guarded = times
+        await guardIsOn()
       },
       stop: async () => undefined,
     }
@@ -136,6 +140,25 @@ describe('allocations', () => {
     expect(await containers()).to.have.length(1)
     await allocations.stopAll({ code: 'TEST', message: 'over' }, 0)
     expect(await containers()).to.have.length(0)
+    expect(guarded.size).to.equal(0)
+  })
+
+  it('lets the guard forget none of two orders that come together', async () => {
+    const allocations = await open()
+    const second = { slot: slot(8), instance: uuid(9) as InstanceId }
+    const bothTold = Promise.withResolvers<void>()
+    let told = 0
+    guardIsOn = async () => {
+      told += 1
+      if (told === 2) bothTold.resolve()
+      await bothTold.promise
+    }
+    const both = [await order(), await order(second)]
+    for (const answer of await Promise.all(both.map((one) => allocations.offer(one)))) {
+      expect(answer).to.not.have.property('refusal')
+    }
+    expect([...guarded.keys()]).to.have.members([f.allocation.instance, second.instance])
+    await allocations.stopAll({ code: 'TEST', message: 'over' }, 0)
     expect(guarded.size).to.equal(0)
   })
 

@@ -106,12 +106,9 @@ export function createAllocations(
   const reaper = createReaper({ docket, isTaking }, { engine, clock, logger })
   let isLeaving = false
 
-  /** `next`: an instance that is about to begin; the guard knows before its container exists. */
-  const tellGuard = (next?: [InstanceId, number]): Promise<void> => {
-    const times = docket.stopTimes()
-    if (next) times.set(...next)
-    return guard.allow(times)
-  }
+  /** Instances about to begin, several at once: the guard knows before a container exists. */
+  const beginning = new Map<InstanceId, number>()
+  const tellGuard = (): Promise<void> => guard.allow(new Map([...docket.stopTimes(), ...beginning]))
 
   const begin = async ({ signed, order, secrets, deadlineMs }: Beginning): Promise<void> => {
     const image = secrets.manifestDigest
@@ -175,8 +172,13 @@ export function createAllocations(
       await end(prior, { code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
     }
     const deadlineMs = stopAtMs(leaseEndMs, order)
-    await tellGuard([order.instance, deadlineMs])
-    await begin({ signed, order, secrets, deadlineMs })
+    beginning.set(order.instance, deadlineMs)
+    try {
+      await tellGuard()
+      await begin({ signed, order, secrets, deadlineMs })
+    } finally {
+      beginning.delete(order.instance)
+    }
   }
 
   const adopt = async (signed: Signed): Promise<void> => {
