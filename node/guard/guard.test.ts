@@ -56,6 +56,12 @@ describe('guard', () => {
       { clock: systemClock, logger: silentLogger },
     )
 
+  /** Of the guards that came on. */
+  const pids = async () =>
+    [...(await readFile(join(runDir, 'guard.log'), 'utf8')).matchAll(/"pid":(\d+)/g)].map(
+      ([, pid]) => Number(pid),
+    )
+
   beforeEach(async () => {
     runDir = await mkdtemp(join(tmpdir(), 'potluck-guard-'))
     docker = new FakeDocker()
@@ -63,6 +69,14 @@ describe('guard', () => {
     await once(docker.server, 'listening')
   })
   afterEach(async () => {
+    // One whose engine goes before it has looked once more would wait for it ever after.
+    for (const pid of await pids()) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch (error) {
+        expect(error).to.have.property('code', 'ESRCH')
+      }
+    }
     docker.server.closeAllConnections()
     docker.server.close()
     await rm(runDir, { recursive: true, force: true })
@@ -125,10 +139,6 @@ describe('guard', () => {
     const [first, second] = [guard(), guard()]
     await first.allow(times)
     await second.allow(times)
-    const pids = async () =>
-      [...(await readFile(join(runDir, 'guard.log'), 'utf8')).matchAll(/"pid":(\d+)/g)].map(
-        ([, pid]) => Number(pid),
-      )
     const [pid, ...others] = await pids()
     expect(others).to.deep.equal([])
     const changes = watch(runDir, { signal: AbortSignal.timeout(10_000) })
