@@ -16,6 +16,7 @@ import type {
 import { EngineError } from './errors.ts'
 import { minimumToolkitVersion, requireToolkit } from './gpu-toolkit.ts'
 import { takeArchive } from './simulated-load.ts'
+import { fetchImage } from './simulated-pull.ts'
 import { filterTenantEnv } from './tenant-env.ts'
 
 /** What a container's program does once started. */
@@ -154,8 +155,7 @@ export function createSimulatedEngine(
     async pull(source, options) {
       const { signal, onProgress } = options
       signal.throwIfAborted()
-      // Late: its HTTP client is 5 MB that no real home should carry.
-      if (pull === 'fetch') await (await import('./simulated-pull.ts')).fetchImage(source, options)
+      if (pull === 'fetch') await fetchImage(source, options)
       else await clock.sleep(pullMs, { signal })
       await clock.sleep(unpackMs, { signal })
       if (pull === 'pretend') onProgress?.({ layersTotal: 1, layersDone: 1 })

@@ -4,9 +4,10 @@
  * exercised for real where only the engine is simulated.
  */
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Readable } from 'node:stream'
 import pLimit from 'p-limit'
-import { Agent, request } from 'undici'
 import type { PullProgress, PullSource } from './engine.ts'
 import { EngineError } from './errors.ts'
 import { parseImageManifest } from './image-manifest.ts'
@@ -33,15 +34,17 @@ export async function fetchImage(source: PullSource, options: SimulatedPullOptio
     throw new EngineError('PULL_FAILED', `reference ${source.reference} is not by digest`)
   }
   const login = Buffer.from(`${source.username}:${source.password}`).toString('base64')
-  const agent = new Agent({ bodyTimeout: 0, connections: layersAtOnce })
+  const agent = new Agent({ keepAlive: true, maxSockets: layersAtOnce })
   const get = async (kind: 'manifests' | 'blobs', of: string): Promise<Readable> => {
-    const answer = await request(`http://${host}/v2/${repository}/${kind}/${of}`, {
-      dispatcher: agent,
+    const asked = request(`http://${host}/v2/${repository}/${kind}/${of}`, {
+      agent,
       headers: { authorization: `Basic ${login}`, accept: manifestTypes },
       signal,
     })
-    if (answer.statusCode === 200) return answer.body
-    await answer.body.dump()
+    asked.end()
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    if (answer.statusCode === 200) return answer
+    answer.resume()
     throw new EngineError('PULL_FAILED', `${kind}/${of}: ${host} answered ${answer.statusCode}`)
   }
   try {
@@ -66,7 +69,7 @@ export async function fetchImage(source: PullSource, options: SimulatedPullOptio
     if (error instanceof EngineError) throw error
     throw new EngineError('PULL_FAILED', `pull ${source.reference}`, { cause: error })
   } finally {
-    await agent.destroy()
+    agent.destroy()
   }
 }
 
