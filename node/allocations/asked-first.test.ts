@@ -19,7 +19,7 @@ async function bench(held: (chunk: number) => boolean) {
     {
       layout,
       held: bits,
-      read: async () => new Uint8Array(),
+      readRun: async () => new Uint8Array(),
       whenHeld: (chunk) => {
         const arrival = Promise.withResolvers<void>()
         arrivals.set(chunk, arrival)

@@ -4,7 +4,7 @@
  * upper one at once. Only then are its chunks preferred: for what comes next anyway, preference
  * would make all homes ask their seed for the same chunk.
  */
-import type { ChunkSource, ReadonlyBitfield } from '../../protocol/bundle/index.ts'
+import type { ChunkSource } from '../../protocol/bundle/index.ts'
 import type { Clock } from '../../protocol/clock.ts'
 
 /** An engine opens several layers within moments of each other, in any order. */
@@ -22,7 +22,7 @@ export type AskedFirstComponents = Readonly<{
 
 /** The same chunks, read in whatever order; see the head of this file. */
 export function askedFirst(
-  source: ChunkSource & { readonly held: ReadonlyBitfield },
+  source: ChunkSource,
   { prefer, clock }: AskedFirstComponents,
 ): ChunkSource {
   const { layout, held } = source
@@ -54,7 +54,8 @@ export function askedFirst(
 
   return {
     layout,
-    read: (chunk, options) => source.read(chunk, options),
+    held,
+    readRun: (run, options) => source.readRun(run, options),
     async whenHeld(chunk, options) {
       const { blobIndex } = layout.locate(chunk)
       askedMs.set(blobIndex, clock.nowMs())

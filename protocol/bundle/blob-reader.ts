@@ -1,12 +1,17 @@
 /**
  * Plaintext of a blob while its chunks still arrive: what the node's endpoint serves to Docker. It
  * waits rather than fails, because a stalled body is tolerated and a broken one costs 5 s
- * (swarm.md 4), and it reads at the pace of its consumer, one chunk in memory.
+ * (swarm.md 4), and it reads at the pace of its consumer, a few chunks in memory.
  */
 import assert from 'node:assert/strict'
 import { errorCode } from '../errors.ts'
+import type { Run } from './bitfield.ts'
 import { openChunk } from './chunk-cipher.ts'
+import { travelBytesOf } from './chunk-size.ts'
 import type { ChunkSource } from './chunk-source.ts'
+
+/** Adjacent chunks are read at once, up to so much: a read alone costs more than its bytes. */
+const readBytesMax = 256 * 1024
 
 export type BlobRange = Readonly<{
   /** The first byte of plaintext, from 0. */
@@ -34,31 +39,54 @@ export async function* readBlobRange(
   const endByte = end ?? blob.sizeBytes
   assert(start >= 0 && start <= endByte && endByte <= blob.sizeBytes, 'a range lies in its blob')
   const firstChunk = layout.firstChunkOf(blobIndex)
+  const last = Math.ceil(endByte / blob.chunkSizeBytes) - 1
   for (let at = start; at < endByte; ) {
     const index = Math.floor(at / blob.chunkSizeBytes)
-    const sealed = await readWhenHeld(source, firstChunk + index, signal)
-    const plaintext = openChunk(key, { blob: blob.id, index, count: blob.chunkCount }, sealed)
-    const chunkStart = index * blob.chunkSizeBytes
-    const piece = plaintext.subarray(at - chunkStart, endByte - chunkStart)
-    at += piece.length
-    yield piece
+    await source.whenHeld(firstChunk + index, { signal })
+    const run = heldRun(source, { first: firstChunk + index, last: firstChunk + last })
+    const sealed = await readIfHeld(source, run, signal)
+    if (!sealed) continue
+    let from = 0
+    for (let next = index; next < index + run.count; next++) {
+      const chunk = sealed.subarray(from, from + travelBytesOf(blob, next))
+      from += chunk.length
+      const place = { blob: blob.id, index: next, count: blob.chunkCount }
+      const plaintext = openChunk(key, place, chunk)
+      const chunkStart = next * blob.chunkSizeBytes
+      const piece = plaintext.subarray(at - chunkStart, endByte - chunkStart)
+      at += piece.length
+      yield piece
+    }
   }
 }
 
-async function readWhenHeld(
+/** What is held from `first` on, at least that and as much as is read at once. */
+function heldRun(
+  { layout, held }: ChunkSource,
+  { first, last }: { readonly first: number; readonly last: number },
+): Run {
+  let bytes = layout.locate(first).travelBytes
+  let count = 1
+  while (first + count <= last && held.has(first + count)) {
+    bytes += layout.locate(first + count).travelBytes
+    if (bytes > readBytesMax) break
+    count += 1
+  }
+  return { start: first, count }
+}
+
+/** Undefined: between the wait and the read the disk turned out to have lost it. */
+async function readIfHeld(
   source: ChunkSource,
-  chunk: number,
+  run: Run,
   signal: AbortSignal,
-): Promise<Uint8Array> {
-  for (;;) {
-    signal.throwIfAborted()
-    await source.whenHeld(chunk, { signal })
-    try {
-      return await source.read(chunk, { signal })
-    } catch (error) {
-      // Between the wait and the read the disk may turn out to have lost it: wait for another copy.
-      const code = errorCode(error)
-      if (code !== 'CHUNK_ROTTEN' && code !== 'CHUNK_NOT_HELD') throw error
-    }
+): Promise<Uint8Array | undefined> {
+  signal.throwIfAborted()
+  try {
+    return await source.readRun(run, { signal })
+  } catch (error) {
+    const code = errorCode(error)
+    if (code !== 'CHUNK_ROTTEN' && code !== 'CHUNK_NOT_HELD') throw error
+    return undefined
   }
 }
