@@ -15,7 +15,6 @@ import {
   travelBytesOf,
 } from '../bundle/index.ts'
 import type { BlobId, BundleId } from '../ids.ts'
-import { type BitmapFile, createBitmapFile } from './bitmap-file.ts'
 import type { ChunksRead, ChunkThread } from './chunk-thread.ts'
 import { removeFiles, type StoreFiles, writeAt } from './disk.ts'
 import { createDiskAccount, type DiskAccount } from './disk-account.ts'
@@ -56,7 +55,6 @@ export class BlobFile {
   /** Found after a reboot and not verified since. */
   suspect = false
   readonly #held: Bitfield
-  readonly #bitmap: BitmapFile
   readonly #writing = new Map<number, Promise<boolean>>()
   readonly #components: BlobFileComponents
   readonly #under = new Set<Promise<unknown>>()
@@ -70,9 +68,6 @@ export class BlobFile {
     this.names = init.names
     this.#held = init.held
     this.#components = components
-    const { files, pool, thread } = components
-    const path = files.held(init.id)
-    this.#bitmap = createBitmapFile({ path, bits: init.held }, { pool, thread })
     this.disk = createDiskAccount(init, components)
   }
 
@@ -134,13 +129,19 @@ export class BlobFile {
   /** No longer holds a chunk; of a draft, none of those after it either: it is a prefix. */
   async drop(index: number): Promise<void> {
     const end = this.listedBy.size > 0 ? index + 1 : this.cut.chunkCount
-    const changes: Promise<void>[] = []
+    let count = 0
     for (let at = index; at < end; at += 1) {
       if (!this.#held.set(at, false)) continue
+      count = at + 1 - index
       for (const listener of this.listeners) listener.lost(at)
-      changes.push(this.#bitmap.set(at, false))
     }
-    await this.#track(Promise.all(changes))
+    if (count === 0) return
+    const { files, thread } = this.#components
+    await this.#track(
+      this.#use('unset a bit', files.held(this.id), ({ fd }) =>
+        thread.unset({ fd, number: index }, count),
+      ),
+    )
   }
 
   /** Takes a descriptor's names for those of a draft; chunks that it named otherwise are dropped. */
@@ -207,20 +208,21 @@ export class BlobFile {
     verify: boolean,
   ): Promise<boolean> {
     assert(bytes.length === travelBytesOf(this.cut, index), 'a chunk of another length')
-    const path = this.#components.files.chunks(this.id)
-    const position = this.#positionOf(index)
+    const { files, thread } = this.#components
+    const put = { position: this.#positionOf(index), bytes }
     const name = verify ? this.nameOf(index) : undefined
     let good = true
     try {
-      good = await this.#use('write a chunk', path, ({ fd }) =>
-        this.#components.thread.write({ fd, position, bytes, name }),
+      good = await this.#use('write a chunk', files.chunks(this.id), ({ fd }) =>
+        this.#use('set a bit', files.held(this.id), (held) =>
+          thread.write({ ...put, fd, name, bit: { fd: held.fd, number: index } }),
+        ),
       )
     } finally {
       // One that failed may have taken room all the same.
       if (good) this.disk.written(index)
     }
     if (!good) return false
-    await this.#bitmap.set(index, true)
     this.#held.set(index)
     for (const listener of this.listeners) listener.held(index)
     return true

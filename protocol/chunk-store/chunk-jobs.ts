@@ -1,6 +1,7 @@
 /**
  * What is done with chunks beside the main thread: read, hash, write. One job after the other, with
- * nothing held between them; the files are the main thread's, told by their descriptors.
+ * nothing held between them; the files are the main thread's, told by their descriptors. Bits are
+ * changed here alone, so no change of a byte of them is lost to another.
  */
 import { hash } from 'node:crypto'
 import { readSync, writeSync } from 'node:fs'
@@ -33,21 +34,35 @@ export type ChunkWrite = Readonly<{
   length: number
   /** Whether to look at the name at all. */
   verify: boolean
+  /** Set behind the chunk. */
+  bit: Bit | undefined
 }>
-export type ChunkJob = ReadJob | WriteJob
+/** A bit of a file; number 0 is the highest of its first byte, as in a Bitfield. */
+export type Bit = Readonly<{ fd: number; number: number }>
+/** Unsets `count` bits from one on. */
+export type UnsetJob = Readonly<{ kind: 'unset'; id: number; from: Bit; count: number }>
+export type ChunkJob = ReadJob | WriteJob | UnsetJob
 
 export type DiskFault = Readonly<{ code: string | undefined; message: string }>
 /** `good`: as named. `wrong`: other bytes. Else what the disk said. */
 export type ChunkOutcome = 'good' | 'wrong' | DiskFault
 export type ChunkReply = Readonly<{
   id: number
-  buffer: ArrayBuffer
+  /** Of a read, what it read; of a write, its own again. */
+  buffer?: ArrayBuffer
   outcomes: readonly ChunkOutcome[]
 }>
 
 /** Does one job. Its faults are in the reply. */
 export function doChunkJob(job: ChunkJob): ChunkReply {
-  return job.kind === 'read' ? read(job) : write(job)
+  switch (job.kind) {
+    case 'read':
+      return read(job)
+    case 'write':
+      return write(job)
+    case 'unset':
+      return unset(job)
+  }
 }
 
 function read({ id, fd, position, lengths, names }: ReadJob): ChunkReply {
@@ -71,18 +86,33 @@ function read({ id, fd, position, lengths, names }: ReadJob): ChunkReply {
 }
 
 function write({ id, buffer, chunks }: WriteJob): ChunkReply {
-  const outcomes = chunks.map(({ fd, position, offset, length, verify }): ChunkOutcome => {
+  const outcomes = chunks.map(({ fd, position, offset, length, verify, bit }): ChunkOutcome => {
     const name = new Uint8Array(buffer, offset, nameBytes)
     const chunk = new Uint8Array(buffer, offset + nameBytes, length)
     if (verify && isNamed(chunk, name) === 'wrong') return 'wrong'
-    try {
-      for (let at = 0; at < length; ) at += writeSync(fd, chunk, at, length - at, position + at)
-      return 'good'
-    } catch (error) {
-      return faultOf(error)
-    }
+    return attempt(() => {
+      writeFully(fd, chunk, position)
+      if (bit) changeBits(bit, 1, true)
+    })
   })
   return { id, buffer, outcomes }
+}
+
+function unset({ id, from, count }: UnsetJob): ChunkReply {
+  return { id, outcomes: [attempt(() => changeBits(from, count, false))] }
+}
+
+/** What the file does not have yet counts as unset. */
+function changeBits({ fd, number }: Bit, count: number, value: boolean): void {
+  const first = number >> 3
+  const bytes = Buffer.alloc(((number + count - 1) >> 3) - first + 1)
+  readFully(fd, bytes, first)
+  for (let bit = number; bit < number + count; bit++) {
+    const mask = 0x80 >> (bit & 7)
+    const byte = bytes[(bit >> 3) - first] ?? 0
+    bytes[(bit >> 3) - first] = value ? byte | mask : byte & ~mask
+  }
+  writeFully(fd, bytes, first)
 }
 
 function readSpan(fd: number, bytes: Uint8Array, position: number): number {
@@ -102,6 +132,21 @@ function readFully(fd: number, bytes: Uint8Array, position: number): number {
     at += got
   }
   return at
+}
+
+function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    at += writeSync(fd, bytes, at, bytes.length - at, position + at)
+  }
+}
+
+function attempt(work: () => void): ChunkOutcome {
+  try {
+    work()
+    return 'good'
+  } catch (error) {
+    return faultOf(error)
+  }
 }
 
 function isNamed(chunk: Uint8Array, name: Uint8Array): 'good' | 'wrong' {

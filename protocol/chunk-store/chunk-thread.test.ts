@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto'
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -72,6 +72,36 @@ describe('the thread of a chunk store', () => {
       names: Buffer.concat([nameOf(folded), nameOf(randomBytes(10))]),
     })
     expect(read.good).to.deep.equal([true, false])
+  })
+
+  it('sets the bits of chunks that it wrote, and of no others', async () => {
+    const bits = await open(join(folder, 'held'), 'w+')
+    const write = (number: number, bytes: Buffer, name: Buffer) =>
+      thread.write({
+        fd: file.fd,
+        position: number * 20,
+        bytes,
+        name,
+        bit: { fd: bits.fd, number },
+      })
+    const wrong = nameOf(randomBytes(10))
+    const written = [0, 9, 3, 4, 23].map((at) =>
+      write(at, folded, at === 4 ? wrong : nameOf(folded)),
+    )
+    expect(await Promise.all(written)).to.deep.equal([true, true, true, false, true])
+    await thread.unset({ fd: bits.fd, number: 9 }, 3)
+    expect((await readFile(join(folder, 'held'))).toString('hex')).to.equal('900001')
+    await bits.close()
+  })
+
+  it('sets no bit of a chunk that the disk refused', async () => {
+    const bits = await open(join(folder, 'held'), 'w+')
+    const chunks = await open(join(folder, 'chunks'), 'r')
+    const bit = { fd: bits.fd, number: 0 }
+    const put = { position: 0, bytes: folded, name: undefined, bit }
+    await thread.write({ ...put, fd: chunks.fd }).catch(() => undefined)
+    expect((await readFile(join(folder, 'held'))).length).to.equal(0)
+    await Promise.all([bits.close(), chunks.close()])
   })
 
   it('passes on what the disk says, and works on', async () => {

@@ -11,6 +11,7 @@ import assert from 'node:assert/strict'
 import { Worker } from 'node:worker_threads'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import {
+  type Bit,
   type ChunkJob,
   type ChunkReply,
   type ChunkWrite,
@@ -40,6 +41,8 @@ export type ChunkPut = Readonly<{
   bytes: Uint8Array | Uint8ArrayList
   /** The SHA-256 to verify; undefined: the caller made the bytes itself. */
   name: Uint8Array | undefined
+  /** Set when the chunk is written. */
+  bit?: Bit
 }>
 
 export interface ChunkThread {
@@ -47,6 +50,8 @@ export interface ChunkThread {
   read(read: ChunkRead): Promise<ChunksRead>
   /** Verifies, then writes. Takes a copy at once. False: it is not what its name says. @throws the disk's error */
   write(put: ChunkPut): Promise<boolean>
+  /** Unsets `count` bits from one on. @throws the disk's error */
+  unset(from: Bit, count: number): Promise<void>
   /** Nothing may be under way. Twice is harmless. */
   close(): Promise<void>
 }
@@ -111,7 +116,7 @@ export function createChunkThread(): ChunkThread {
     underWay += 1
     try {
       const reply = await run({ kind: 'write', id: nextId++, buffer, chunks }, [buffer])
-      if (reply.buffer.byteLength === batchBytes && buffers.length < buffersKeptMax) {
+      if (reply.buffer?.byteLength === batchBytes && buffers.length < buffersKeptMax) {
         buffers.push(reply.buffer)
       }
       for (const [at, { resolve, reject }] of done.entries()) {
@@ -138,6 +143,7 @@ export function createChunkThread(): ChunkThread {
     async read({ fd, position, lengths, names }) {
       const job: ChunkJob = { kind: 'read', id: nextId++, fd, position, lengths, names }
       const { buffer, outcomes } = await run(job, [])
+      assert(buffer, 'a read has bytes')
       const good = outcomes.map((outcome) => {
         // A place that the disk gives up on (EIO) is as rotten as changed bytes.
         if (typeof outcome === 'object' && outcome.code !== 'EIO') throw errorOf(outcome)
@@ -145,7 +151,7 @@ export function createChunkThread(): ChunkThread {
       })
       return { bytes: new Uint8Array(buffer), good }
     },
-    write({ fd, position, bytes, name }) {
+    write({ fd, position, bytes, name, bit }) {
       const neededBytes = nameBytes + bytes.length
       if (filling && filling.usedBytes + neededBytes > filling.buffer.byteLength) {
         const full = filling
@@ -162,12 +168,16 @@ export function createChunkThread(): ChunkThread {
       if (name) new Uint8Array(buffer, offset).set(name)
       copyInto(new Uint8Array(buffer, offset + nameBytes), bytes)
       const { length } = bytes
-      filling.chunks.push({ fd, position, offset, length, verify: name !== undefined })
+      filling.chunks.push({ fd, position, offset, length, verify: name !== undefined, bit })
       filling.usedBytes += neededBytes
       const done = Promise.withResolvers<boolean>()
       filling.done.push(done)
       flush()
       return done.promise
+    },
+    async unset(from, count) {
+      const { outcomes } = await run({ kind: 'unset', id: nextId++, from, count }, [])
+      for (const outcome of outcomes) if (typeof outcome === 'object') throw errorOf(outcome)
     },
     close: end,
   }

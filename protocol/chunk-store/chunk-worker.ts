@@ -6,5 +6,5 @@ import { type ChunkJob, doChunkJob } from './chunk-jobs.ts'
 
 parentPort?.on('message', (job: ChunkJob) => {
   const reply = doChunkJob(job)
-  parentPort?.postMessage(reply, [reply.buffer])
+  parentPort?.postMessage(reply, reply.buffer ? [reply.buffer] : [])
 })
