@@ -41,6 +41,8 @@ export type DownloadComponents = Readonly<{
   /** What we say of our own link. */
   linkRates: () => LinkRates
   clock: Clock
+  /** For how long this process has had something to do. */
+  busyMs: () => number
   random: () => number
   logger: Logger
   self: PeerId
@@ -80,9 +82,9 @@ export class BundleDownload implements RequesterListener {
     this.ticket = ticket
     this.#with = components
     this.#phases = new PhaseTimer(components.clock.nowMs())
-    const { self, pool, book, clock, random, logger } = components
+    const { self, pool, book, clock, busyMs, random, logger } = components
     this.#senders = new Senders({
-      ...{ bundle, self, pool, book, clock, random, logger },
+      ...{ bundle, self, pool, book, clock, busyMs, random, logger },
       ended: this.#ended.signal,
       join: (sender) => this.#introduce(sender),
       onRest: (sender) => this.#chunks?.remove(sender),

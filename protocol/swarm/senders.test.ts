@@ -14,6 +14,7 @@ function street() {
   const dials = new Map<string, PromiseWithResolvers<RequesterSession>>()
   const dialled: string[] = []
   let nowMs = 0
+  let busyMs = 0
   let drawn = 7
   const senders = new Senders({
     ...{ bundle, self: 'm' as PeerId, book: createPeerBook(), logger: silentLogger },
@@ -28,6 +29,7 @@ function street() {
       stop: async () => undefined,
     },
     clock: { nowMs: () => nowMs, sleep: () => Promise.reject(new Error('not used')) },
+    busyMs: () => busyMs,
     random: () => {
       drawn = (drawn * 16807) % 2147483647
       return drawn / 2147483647
@@ -49,8 +51,10 @@ function street() {
       dials.get(peer)?.reject(new Error('nobody there'))
       await new Promise(setImmediate)
     },
-    pass(ms: number) {
+    /** @param busyShare of that time this process has something to do */
+    pass(ms: number, busyShare = 0) {
       nowMs += ms
+      busyMs += ms * busyShare
       senders.dialMore()
     },
   }
@@ -70,15 +74,18 @@ describe('the senders of a download', () => {
     pass(200)
     expect(dialled, 'o does not answer').to.deep.equal(['cache', 'n', 'o', 'n'])
   })
-  it('are dialled the more slowly the longer a dial takes', async () => {
+  it('are dialled the more slowly the more a dial keeps us busy, not the farther they are', async () => {
     const { senders, dialled, open, pass } = street()
-    senders.add(['cache', 'n'].map(hint))
-    pass(100)
+    senders.add(['cache', 'n', 'o'].map(hint))
+    pass(200, 0.5)
     await open('cache')
     pass(700)
     expect(dialled).to.deep.equal(['cache'])
     pass(200)
     expect(dialled).to.deep.equal(['cache', 'n'])
+    pass(900)
+    await open('n')
+    expect(dialled).to.deep.equal(['cache', 'n', 'o'])
   })
   it('are left to dial us, when that is their turn, for a while', async () => {
     const { senders, dialled, open, pass } = street()

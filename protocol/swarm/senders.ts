@@ -18,7 +18,8 @@ const knownPeersMax = 1024
 /**
  * A handshake and what follows it costs both ends tens of ms of CPU, hundreds on a machine that is
  * busy. Dialled one after the other, caches first, the first neighbours are of use while the last
- * ones are still to come; and dialling takes no more than about a tenth of the time.
+ * ones are still to come; and dialling takes no more than about a tenth of the time. It is the time
+ * that this process was busy which counts, not how long the way to the other is.
  */
 const dialGapFactor = 8
 const dialGapMaxMs = 2_000
@@ -42,6 +43,8 @@ export type SendersComponents = Readonly<{
   pool: SessionPool
   book: PeerBook
   clock: Clock
+  /** For how long this process has had something to do. */
+  busyMs: () => number
   random: () => number
   logger: Logger
   /** Aborts with the download: nobody is dialled any more. */
@@ -220,15 +223,16 @@ export class Senders {
   }
 
   async #dial(sender: Sender): Promise<void> {
-    const { pool, logger, clock, random, ended } = this.#with
+    const { pool, logger, clock, busyMs, random, ended } = this.#with
+    const beforeMs = busyMs()
     sender.phase = 'dialling'
     sender.dialledAtMs = clock.nowMs()
     try {
       const session = await pool.open({ peer: sender.peer, addresses: [...sender.addresses] })
       if (ended.aborted) return
-      const tookMs = clock.nowMs() - sender.dialledAtMs
       if (!sender.isHere) {
-        this.#dialAtMs = clock.nowMs() + Math.min(dialGapMaxMs, dialGapFactor * tookMs)
+        const gapMs = dialGapFactor * (busyMs() - beforeMs)
+        this.#dialAtMs = clock.nowMs() + Math.min(dialGapMaxMs, gapMs)
       }
       sender.session = session
       sender.phase = 'waiting'

@@ -202,6 +202,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     }
     const download = new BundleDownload(bundle, ticket, {
       ...{ store, pool, book, stats, clock, random, logger, self, accuse },
+      busyMs: () => performance.eventLoopUtilization().active,
       bucket: line.downloads,
       ...{ audience, linkRates, haveAllowance: line.haves },
       onDescriptor: ({ id }) => announce(id),
