@@ -53,6 +53,15 @@ describe('mesh/gathered-reads', () => {
     expect(handle.stops).to.equal(0)
   })
 
+  it('does not wait for what comes faster than any wait would gather it', () => {
+    const { handle, came } = setUp()
+    came(packet, 1_000)
+    came(new Uint8Array(12_000), 0.3)
+    expect(handle.stops).to.equal(0)
+    came(new Uint8Array(12_000), 0.5)
+    expect(handle.stops).to.equal(1)
+  })
+
   it('starts nothing that Node itself has stopped, and no socket that is gone', async () => {
     const { socket, handle, came } = setUp()
     came(packet, 1_000)
