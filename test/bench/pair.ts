@@ -6,7 +6,12 @@
 import { once } from 'node:events'
 import { dialPeer } from '../../protocol/mesh/index.ts'
 import { addressOf, createMeshStreet } from '../../protocol/mesh/mesh.fixture.ts'
-import { createSwarmStreet, randomBundle, toyTicket } from '../../protocol/swarm/swarm.fixture.ts'
+import {
+  createSwarmStreet,
+  randomBundle,
+  type TestBundle,
+  toyTicket,
+} from '../../protocol/swarm/swarm.fixture.ts'
 import { cpuSecondsPerGB, defineBench, megabytesPerS, round } from './bench.ts'
 
 type Taken = Readonly<{ ms: number; cpu: NodeJS.CpuUsage }>
@@ -18,8 +23,9 @@ async function measured(work: () => Promise<void>): Promise<Taken> {
   return { ms: performance.now() - startedMs, cpu: process.cpuUsage(cpu) }
 }
 
-/** `bytes` through one stream in writes of a chunk, as fast as it takes them. */
-async function bareStream(bytes: number): Promise<Taken> {
+/** The same bytes through one stream in writes of a chunk, as fast as it takes them. */
+async function bareStream({ chunks }: TestBundle): Promise<Taken> {
+  const bytes = chunks.reduce((sum, { length }) => sum + length, 0)
   const street = createMeshStreet()
   try {
     const [from, to] = [await street.host(), await street.host()]
@@ -34,11 +40,8 @@ async function bareStream(bytes: number): Promise<Taken> {
     const { signal } = new AbortController()
     const connection = await dialPeer(from, addressOf(to), { signal })
     const stream = await connection.newStream('/bench/1')
-    const piece = new Uint8Array(64 << 10).fill(1)
     return await measured(async () => {
-      for (let sent = 0; sent < bytes; sent += piece.length) {
-        if (!stream.send(piece)) await once(stream, 'drain')
-      }
+      for (const chunk of chunks) if (!stream.send(chunk)) await once(stream, 'drain')
       await done.promise
     })
   } finally {
@@ -46,11 +49,10 @@ async function bareStream(bytes: number): Promise<Taken> {
   }
 }
 
-async function swarmPair(bytes: number): Promise<Taken> {
+async function swarmPair(bundle: TestBundle): Promise<Taken> {
   const street = createSwarmStreet()
   try {
     const [holder, home] = [await street.home(), await street.home()]
-    const bundle = randomBundle(bytes)
     await holder.fill(bundle)
     return await measured(async () => {
       await home.swarm.download({
@@ -72,10 +74,11 @@ export const pair = defineBench({
   },
   async run({ mb, rounds }, tell) {
     const bytes = mb * 1_000_000
+    const bundle = randomBundle(bytes)
     const taken: { bare: Taken; swarm: Taken }[] = []
     for (let round = 1; round <= rounds; round++) {
-      const bare = await bareStream(bytes)
-      const swarm = await swarmPair(bytes)
+      const bare = await bareStream(bundle)
+      const swarm = await swarmPair(bundle)
       taken.push({ bare, swarm })
       tell(
         `round ${round}: bare ${megabytesPerS(bytes, bare.ms)} MB/s, ` +
