@@ -6,7 +6,6 @@
  * Process mains should log and survive `uncaughtException`: a fault in a socket's event handler
  * inside libp2p surfaces there and not in any promise of ours.
  */
-import { noise } from '@chainsafe/libp2p-noise'
 import { bootstrap } from '@libp2p/bootstrap'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
@@ -38,6 +37,7 @@ import {
   streamWindowBytes,
 } from './limits.ts'
 import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
+import { thriftyNoise } from './thrifty-noise.ts'
 import { thriftyTcp } from './thrifty-tcp.ts'
 import { thriftyYamux } from './thrifty-yamux.ts'
 import { type Region, topicScores } from './topics.ts'
@@ -109,7 +109,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
     transports: [thriftyTcp({ dialOpts: { noDelay: true } }), relayTransport()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [thriftyNoise()],
     streamMuxers: [
       thriftyYamux({
         keepAliveInterval: keepAliveMs,
