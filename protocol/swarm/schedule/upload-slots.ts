@@ -5,14 +5,13 @@
  * receiver, and holds none. Otherwise two slow homes would take up a cache of 1 Gbit/s.
  * State in, choice out; the caller sends, and says when it is done.
  */
+import { wireBytes } from '../wire-bytes.ts'
 
 const slotsDefault = 2
 /** The next chunk is read from disk while one is on its way. */
 const sendsPerRequesterMax = 2
 /** Over all requesters: bounds what receivers that are slow can hold in memory. */
 const sendsMax = 64
-/** A send may take so much longer than the uplink alone needs. */
-const slackFactor = 1.25
 /** Below it timers are no better; without a known rate a slot is held so long at most. */
 const slotMinMs = 2
 const slotMaxMs = 2_000
@@ -62,8 +61,9 @@ export class UploadSlots<R> {
 
   start(requester: R, bytes: number, nowMs: number): Send<R> {
     const rate = this.#uploadBytesPerS()
-    // All slots share the uplink.
-    const needMs = rate ? (bytes * 1000 * this.#slots * slackFactor) / rate : slotMaxMs
+    // All slots share the line. Any longer, and a cache whose receivers are slow starts too few: at
+    // 1.25 of it a tenth of two caches' uplinks idled, and a hundred homes ended at 1.145 of the bound.
+    const needMs = rate ? (wireBytes(bytes) * 1000 * this.#slots) / rate : slotMaxMs
     const untilMs = nowMs + Math.min(slotMaxMs, Math.max(slotMinMs, needMs))
     const send = { requester, startMs: nowMs, untilMs }
     this.#sends.add(send)

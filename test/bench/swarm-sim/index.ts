@@ -5,8 +5,9 @@
  */
 import { defineBench, type Figures, round } from '../bench.ts'
 import { plainStreet, saladStreet } from './scenarios.ts'
-import { type Simulated, simulate, wireTax } from './simulate.ts'
+import { type Simulated, simulate } from './simulate.ts'
 import { sweep } from './sweep.ts'
+import { wireTax } from './world.ts'
 
 /** Coarser than such layers are really cut, which costs the schedule a little: five times faster. */
 const saladChunkBytes = 1 << 20

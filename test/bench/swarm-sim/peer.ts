@@ -22,7 +22,7 @@ import { createTokenBucket } from '../../../protocol/swarm/token-bucket.ts'
 import { type TurnRank, UploadQueue } from '../../../protocol/swarm/upload-queue.ts'
 import { simulatedBundle } from './image.ts'
 import { Downlink, Uplink } from './links.ts'
-import type { World } from './world.ts'
+import { type World, wireTax } from './world.ts'
 
 /** Payload bytes a second of a link. */
 export type Rates = Readonly<{ uploadBytesPerS: number; downloadBytesPerS: number }>
@@ -93,7 +93,8 @@ export class SimulatedPeer {
       holdersOf: (_, chunk) => this.#rank.holdersOf(chunk),
     }
     const uploadBytesPerS = (): number => init.rates.uploadBytesPerS
-    this.#slots = new UploadSlots({ slots: policy.slots, uploadBytesPerS })
+    const lineBytesPerS = (): number => (init.rates.uploadBytesPerS * wireTax) / world.tax
+    this.#slots = new UploadSlots({ slots: policy.slots, uploadBytesPerS: lineBytesPerS })
     if (init.seed) {
       for (let chunk = 0; chunk < chunkCount; chunk++) this.held.set(chunk)
       if (policy.superSeed) {

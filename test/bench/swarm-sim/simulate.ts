@@ -8,12 +8,6 @@ import { createRandom } from './random.ts'
 import { runStreet, type StreetInit } from './street.ts'
 import { type Policy, policyDefault } from './world.ts'
 
-/**
- * Bytes on the wire for one of payload: TCP and the protocols above it, measured on a limited line
- * of 20 Mbit/s (swarm.md 2.2). The bound is in payload, the links carry this much more.
- */
-export const wireTax = 1.044
-
 export type SimulationInit = Readonly<{
   layers: readonly number[]
   seed: number

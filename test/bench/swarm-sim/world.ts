@@ -2,6 +2,12 @@
 import type { BundleLayout } from '../../../protocol/bundle/index.ts'
 import type { Events } from './events.ts'
 
+/**
+ * Bytes on the wire for one of payload: TCP and the protocols above it, measured on a limited line
+ * of 20 Mbit/s (swarm.md 2.2). The bound is in payload, the links carry this much more.
+ */
+export const wireTax = 1.044
+
 /** What the sweep turns. */
 export type Policy = Readonly<{
   slots: number
