@@ -48,6 +48,18 @@ describe('swarm/schedule/seed-plan', () => {
     )
   })
 
+  it('shows a home no more than its downlink takes in a while', () => {
+    const maps = mapsOf(500, { full: [], other: [] })
+    // The first is owed nearly all by its uplink, and takes 600 KB in 600 ms.
+    maps.link('full', { uploadBytesPerS: 100_000_000, downloadBytesPerS: 1_000_000 })
+    maps.link('other', { uploadBytesPerS: 1_000, downloadBytesPerS: 100_000_000 })
+    const plan = new SeedPlan({ maps, uploadBytesPerS: fast })
+    for (const peer of ['full', 'other']) plan.joined(peer)
+    const shown = new Map(plan.reveal(0).map(({ peer, chunks }) => [peer, chunks.length]))
+    expect(shown.get('full')).to.equal(9)
+    expect(shown.get('other')).to.be.above(400)
+  })
+
   it('gives homes shares by their uplinks, in the order of layers', () => {
     const maps = mapsOf(520, { slow: [], middle: [], fast: [] })
     for (const [peer, weight] of [

@@ -16,6 +16,8 @@ import type { PeerMaps } from './peer-maps.ts'
 const aheadChunksMin = 8
 const aheadShareMax = 3 / 4
 const aheadMs = 600
+/** What a home may have been shown and not sent at least; else, what its downlink takes in `aheadMs`. */
+const shownChunksMin = 2
 /** The first pass is over when no more are to be sent: the uplink must not idle meanwhile. */
 const lastUnsentMax = 10
 /** A home that does not ask for what it was shown is taken to have stalled. */
@@ -217,12 +219,20 @@ export class SeedPlan {
     for (const [peer, home] of this.#homes) {
       const weight = this.#weight(peer)
       if (home.stalled || home.shown.has(chunk)) continue
-      // One that asks for nothing is not to take up all there is.
-      if (home.shownBytes + bytes > aheadBytes * aheadShareMax) continue
+      // One that asks for nothing, or whose downlink is full, is not to take up all there is.
+      const roomBytes = Math.min(aheadBytes * aheadShareMax, this.#takesBytes(peer, bytes))
+      if (home.shownBytes + bytes > roomBytes) continue
       const share = home.givenBytes / weight
       if (share < least) [least, neediest] = [share, peer]
     }
     return neediest
+  }
+
+  /** What is shown to a home waits for its downlink, and is shown to nobody else meanwhile. */
+  #takesBytes(peer: string, chunkBytes: number): number {
+    const { downloadBytesPerS } = this.#with.maps.linkOf(peer)
+    if (!downloadBytesPerS) return Number.POSITIVE_INFINITY
+    return Math.max(shownChunksMin * chunkBytes, (downloadBytesPerS * aheadMs) / 1000)
   }
 
   #weight(peer: string): number {
