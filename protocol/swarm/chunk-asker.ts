@@ -32,6 +32,8 @@ const handOverMinMs = 200
 const waitsFreshMs = 50
 /** Requests in a sender's credit: one alone would leave it idle for a round trip. */
 const requestsPerCredit = 4
+/** Below it are all chunks. */
+const everywhere = Number.POSITIVE_INFINITY
 
 export type ChunkAskerComponents = Readonly<{
   bundle: BundleId
@@ -60,8 +62,8 @@ export class ChunkAsker {
   /** How long each sender keeps us waiting, the longest first, as of a moment. */
   #waits: readonly Wait[] = []
   #waitsAtMs = Number.NEGATIVE_INFINITY
-  /** Senders that can take over nothing, as of the same moment. */
-  readonly #idle = new Set<Sender>()
+  /** Senders that can take over no chunk before this one, as of the same moment. */
+  readonly #noneBefore = new Map<Sender, number>()
   /** Bytes that handovers will bring to a sender, if they succeed. */
   readonly #promisedBytes = new Map<string, number>()
 
@@ -76,7 +78,7 @@ export class ChunkAsker {
     const { stats, bucket, picker } = this.#with
     this.#giveUpWaiting(nowMs)
     // Most fills of a big swarm end here: news of what is held or asked for already.
-    if (picker.isDry(sender.peer) && this.#isIdle(sender, nowMs)) return 0
+    if (picker.isDry(sender.peer) && this.#hasNone(sender, everywhere, nowMs)) return 0
     const allowedBytes = Math.min(
       sender.credit.allowedBytes(this.#chunkBytes, nowMs),
       sender.trustedBytes(this.#chunkBytes),
@@ -93,9 +95,13 @@ export class ChunkAsker {
       const promisedBytes = this.#promisedBytes.get(sender.peer) ?? 0
       const freeBytes = allowedBytes - sender.outstandingBytes - promisedBytes
       if (freeBytes < leastBytes && sender.outstandingBytes > 0) return 0
+      // What holds up a layer goes before what lies beyond it: it may wait for minutes at a sender
+      // where others' turns come first.
+      const takenTo = freeBytes > 0 ? picker.windowTakenTo : undefined
+      if (takenTo !== undefined && this.#handOver(sender, nowMs, takenTo)) continue
       const choice = picker.choose(sender.peer, { runMax, freeBytes })
       if (!choice) {
-        if (freeBytes <= 0 || !this.#handOver(sender, nowMs)) return 0
+        if (freeBytes <= 0 || !this.#handOver(sender, nowMs, everywhere)) return 0
         continue
       }
       this.#request(sender, choice, nowMs)
@@ -150,23 +156,26 @@ export class ChunkAsker {
     }
   }
 
-  /** Has the chunk that we would wait for longest come from this sender. Returns whether it may. */
-  #handOver(sender: Sender, nowMs: number): boolean {
+  /**
+   * Has the chunk that we would wait for longest come from this sender. Returns whether it may.
+   * @param before of the chunks below this number
+   */
+  #handOver(sender: Sender, nowMs: number, before: number): boolean {
+    if (this.#hasNone(sender, before, nowMs)) return false
     // A sender that has not delivered yet is taken to need a second for a chunk.
     const rate = sender.credit.bytesPerS(nowMs) || this.#chunkBytes
     const ownMs = (this.#chunkBytes * 1000) / rate + sender.credit.roundTripMs()
     const aboveMs = Math.max(handOverMinMs, 2 * ownMs)
+    const mayMove = (chunk: number): boolean => chunk < before && !this.#handovers.has(chunk)
     for (const { owner, ms } of this.#waitsAt(nowMs)) {
       if (ms <= aboveMs) break
       if (owner === sender) continue
-      const chunk = this.#with.picker.lastAskedOf(owner.peer, sender.peer, this.#mayMove)
+      const chunk = this.#with.picker.lastAskedOf(owner.peer, sender.peer, mayMove)
       if (chunk !== undefined) return this.#take(chunk, owner, sender, nowMs)
     }
-    this.#idle.add(sender)
+    this.#noneBefore.set(sender, before)
     return false
   }
-
-  readonly #mayMove = (chunk: number): boolean => !this.#handovers.has(chunk)
 
   #take(chunk: number, owner: Sender, to: Sender, nowMs: number): boolean {
     const asked = owner.asked.get(chunk)
@@ -181,8 +190,9 @@ export class ChunkAsker {
     return true
   }
 
-  #isIdle(sender: Sender, nowMs: number): boolean {
-    return nowMs - this.#waitsAtMs < waitsFreshMs && this.#idle.has(sender)
+  #hasNone(sender: Sender, before: number, nowMs: number): boolean {
+    if (nowMs - this.#waitsAtMs >= waitsFreshMs) return false
+    return (this.#noneBefore.get(sender) ?? 0) >= before
   }
 
   #waitsAt(nowMs: number): readonly Wait[] {
@@ -194,7 +204,7 @@ export class ChunkAsker {
     }
     this.#waits = waits.sort((a, b) => b.ms - a.ms)
     this.#waitsAtMs = nowMs
-    this.#idle.clear()
+    this.#noneBefore.clear()
     return this.#waits
   }
 

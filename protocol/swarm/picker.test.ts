@@ -101,6 +101,17 @@ describe('swarm/picker', () => {
     expect([...picker.owners]).to.deep.equal([])
   })
 
+  it('tells where a window ends that is taken, and nothing while it is not', () => {
+    const picker = pickerOf(10, { windowChunks: 4, held: fieldOf(10, 0, 2) })
+    picker.setPeer('a', full(10))
+    expect(picker.windowTakenTo).to.equal(undefined)
+    // The oldest that is missing is 1: the window ends before 5.
+    for (const chunk of [1, 3, 4]) picker.reserve(chunk, 'a')
+    expect(picker.windowTakenTo).to.equal(5)
+    picker.release(3, 'a')
+    expect(picker.windowTakenTo).to.equal(undefined)
+  })
+
   it('never asks twice, never asks a peer for what it lacks, and ends', () => {
     const event = fc.record({
       kind: fc.constantFrom(

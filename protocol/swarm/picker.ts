@@ -70,6 +70,16 @@ export class Picker {
     return this.#mine.full
   }
 
+  /**
+   * Where the first window ends, when all in it is held or asked for: what is asked for next lies
+   * beyond it. Undefined while there is something to ask for in it.
+   */
+  get windowTakenTo(): number | undefined {
+    const oldest = this.#mine.firstMissing()
+    const end = Math.min(this.#init.chunkCount, oldest + this.#windowChunks)
+    return this.#taken.firstMissing(oldest) >= end ? end : undefined
+  }
+
   /** Chunks that are neither held nor asked of anybody. */
   get unreserved(): number {
     return this.#mine.size - this.#mine.count - this.#reserved.size
