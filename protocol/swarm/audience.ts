@@ -40,8 +40,8 @@ export class Audiences implements Audience {
   rank(): TurnRank<{ readonly peer: PeerId }> {
     const { clock } = this.#with
     return {
-      turnOf: ({ peer }, bundle) =>
-        this.#rooms.get(bundle)?.room.rank.turnOf(peer, clock.nowMs()) ?? 0,
+      turnOf: ({ peer }, bundle, soonest) =>
+        this.#rooms.get(bundle)?.room.rank.turnOf(peer, clock.nowMs(), soonest) ?? 0,
       uploadBytesPerS: ({ peer }, bundle) =>
         this.#rooms.get(bundle)?.room.rank.uploadBytesPerS(peer) ?? 0,
       // Of a swarm that is not known nothing is rare.

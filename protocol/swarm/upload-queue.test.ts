@@ -98,6 +98,20 @@ describe('swarm/upload-queue', () => {
     expect(rest).to.deep.equal(['a', 'b', 'late'])
   })
 
+  it('serves who is done soonest each eighth time', () => {
+    const queue = new UploadQueue<string>()
+    const rank = {
+      ...rankOf({}, {}),
+      turnOf: (requester: string, _: BundleId, soonest: boolean) =>
+        (requester === 'soon') === soonest ? 0 : 1,
+    }
+    queue.pushRun('soon', { bundle, id: 1, first: 0, count: 50 })
+    queue.pushRun('first', { bundle, id: 1, first: 0, count: 50 })
+    const served = Array.from({ length: 16 }, () => queue.next(anyone, { rank })?.requester)
+    // The sixteenth goes to the least served, and both were served nothing.
+    expect(served.slice(0, 15).filter((requester) => requester === 'soon')).to.have.length(2)
+  })
+
   it('lets nobody starve, whatever the rank says', () => {
     const queue = new UploadQueue<string>()
     const rank = rankOf({ last: 1e9 }, {})

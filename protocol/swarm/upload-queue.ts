@@ -3,7 +3,8 @@
  * is: first chunks that nobody else can serve, in the order of layers (while they are here only,
  * no other uplink can help) and to who can pass most on, then the homes in their turn, then the one
  * that got the fewest bytes (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996), and of
- * its chunks the rarest. Rarity does not decide between homes: who lags asks for what many have,
+ * its chunks the rarest. Every eighth choice goes to who is done soonest: a tenant waits for the
+ * first replica, and few bytes make it early. Rarity does not decide between homes: who lags asks for what many have,
  * and would lag ever more. Every sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
  * story about oneself takes more than that from others for good. Without a rank, all are equal: a
  * peer with many requests, or with big chunks, takes no more than its share. No I/O, no time.
@@ -18,6 +19,9 @@ export const queuedJobsMax = 256
 
 /** Every so many choices the least served goes first. */
 export const fairEvery = 16
+/** Every so many who is done soonest goes first; never where the least served does. */
+const soonestEvery = 8
+const soonestAt = 3
 
 /** Adjacent chunks of one request: `count` from `number` on. */
 export type ChunkJob = Readonly<{
@@ -36,8 +40,11 @@ type Waiting =
 
 /** Whose turn it is, by what is known of the swarms. */
 export interface TurnRank<R> {
-  /** Smaller goes first; equal numbers are equal. */
-  turnOf(requester: R, bundle: BundleId): number
+  /**
+   * Smaller goes first; equal numbers are equal.
+   * @param soonest by who is done soonest alone
+   */
+  turnOf(requester: R, bundle: BundleId, soonest: boolean): number
   /** What a requester can send on, in bytes a second; 0: not known. */
   uploadBytesPerS(requester: R, bundle: BundleId): number
   /** How many others are known to hold a chunk; 0: nobody else. */
@@ -115,10 +122,11 @@ export class UploadQueue<R> {
     { rank, runMax = 1 }: NextOptions<R> = {},
   ): { requester: R; job: UploadJob } | undefined {
     const byRank = this.#choices % fairEvery === fairEvery - 1 ? undefined : rank
+    const soonest = this.#choices % soonestEvery === soonestAt
     let best: Bid<R> | undefined
     for (const [requester, line] of this.#lines) {
       if (line.waiting.length === 0 || !mayServe(requester)) continue
-      const bid = bidOf(requester, line, byRank)
+      const bid = bidOf(requester, line, byRank, soonest)
       if (!best || goesBefore(bid, best)) best = bid
     }
     if (!best) return undefined
@@ -159,7 +167,12 @@ export class UploadQueue<R> {
 }
 
 /** What of a requester's queue goes first: what was asked first, unless a rank knows better. */
-function bidOf<R>(requester: R, line: Line, rank: TurnRank<R> | undefined): Bid<R> {
+function bidOf<R>(
+  requester: R,
+  line: Line,
+  rank: TurnRank<R> | undefined,
+  soonest: boolean,
+): Bid<R> {
   const none = Number.POSITIVE_INFINITY
   const bid: Bid<R> = { requester, line, at: 0, passesOn: 0, lone: none, turn: none, holders: none }
   if (!rank) return bid
@@ -176,7 +189,7 @@ function bidOf<R>(requester: R, line: Line, rank: TurnRank<R> | undefined): Bid<
     }
     if (job.bundle !== bundle) {
       bundle = job.bundle
-      turn = rank.turnOf(requester, bundle)
+      turn = rank.turnOf(requester, bundle, soonest)
     }
     const holders = rank.holdersOf(bundle, job.next)
     const lone = holders === 0 ? job.next : none

@@ -18,9 +18,10 @@ function swarmOf(homes: Record<string, { down: number; eachMs: number }>): PeerM
 }
 
 /** In the order in which they would be served. */
-function order(maps: PeerMaps, nowMs: number): string[] {
+function order(maps: PeerMaps, nowMs: number, soonest = false): string[] {
   const rank = new UploadRank({ maps })
-  return [...maps.peers].sort((a, b) => rank.turnOf(a, nowMs) - rank.turnOf(b, nowMs))
+  const turn = (peer: string): number => rank.turnOf(peer, nowMs, soonest)
+  return [...maps.peers].sort((a, b) => turn(a) - turn(b))
 }
 
 describe('swarm/schedule/upload-rank', () => {
@@ -33,6 +34,8 @@ describe('swarm/schedule/upload-rank', () => {
       urgent: { down: 1.6, eachMs: 40 },
     })
     expect(order(maps, 10_000)).to.deep.equal(['urgent', 'slow', 'fastest', 'fast'])
+    const soonest = ['fastest', 'fast', 'slow', 'urgent']
+    expect(order(maps, 10_000, true), 'and alone by who is done').to.deep.equal(soonest)
   })
 
   it('takes the word of nobody who gains faster than it says it can', () => {
@@ -51,14 +54,29 @@ describe('swarm/schedule/upload-rank', () => {
     expect(order(maps, 0)).to.deep.equal(['fast', 'slow', 'silent'])
   })
 
-  it('treats all alike where the swarm is bigger than what is seen of it', () => {
-    const names = Array.from({ length: 40 }, (_, at) => `home-${at}`)
-    const maps = mapsOf(100, Object.fromEntries(names.map((name) => [name, []])))
-    for (const [at, name] of names.entries()) {
-      maps.link(name, { downloadBytesPerS: (at + 1) * megabyte })
+  it('goes by downlinks alone where it sees a part of the swarm', () => {
+    const down = { slowest: 1, slow: 2, fastest: 60, fast: 40 }
+    const maps = mapsOf(10_000, Object.fromEntries(Object.keys(down).map((name) => [name, []])))
+    for (const [name, rate] of Object.entries(down)) {
+      maps.link(name, { downloadBytesPerS: rate * megabyte })
     }
+    // 'fast' has most of it: where all is seen it would go before 'fastest'.
+    for (let ms = 1; ms <= 7_000; ms++) maps.gained('fast', { start: ms, count: 1 }, ms)
+    const rank = new UploadRank({ maps, seenWholeMax: 3 })
+    const turn = (peer: string): number => rank.turnOf(peer, 7_000)
+    const names = [...maps.peers].sort((one, other) => turn(one) - turn(other))
+    expect(names).to.deep.equal(['slowest', 'slow', 'fastest', 'fast'])
+    const soonest = (peer: string): number => rank.turnOf(peer, 7_000, true)
+    expect(soonest('fastest')).to.be.below(soonest('slowest'))
+  })
+
+  it('treats equal downlinks alike there, whatever they lack', () => {
+    const names = Array.from({ length: 40 }, (_, at) => `home-${at}`)
+    const maps = mapsOf(100, Object.fromEntries(names.map((name, at) => [name, [at]])))
+    for (const name of names) maps.link(name, { downloadBytesPerS: megabyte })
+    maps.gained('home-7', { start: 50, count: 5 }, 1_000)
     const rank = new UploadRank({ maps })
-    expect(new Set(names.map((name) => rank.turnOf(name, 0)))).to.deep.equal(new Set([0]))
+    expect(new Set(names.map((name) => rank.turnOf(name, 1_000)))).to.have.property('size', 1)
   })
 
   it('treats all alike where turns are off', () => {

@@ -5,12 +5,17 @@
  * which need nearly the whole time at their full rate. Everything here is learned from what peers
  * say of their links and of what they hold; nobody tells it the state of the whole swarm.
  *
- * Three classes, the first goes first:
+ * Where a holder sees the whole swarm, three classes, the first goes first:
  * - urgent: what it lacks takes its own downlink as long as the swarm will still run;
  * - slow: its downlink needs a fair part of the swarm's whole time; slowest first, so that it is
  *   not urgent later, when all are;
  * - fast: shortest remaining time first (Schrage, "A proof of the optimality of the SRPT
  *   discipline", Operations Research 1968), so that the first are done early.
+ *
+ * Where it sees a part, what a home lacks would make another favourite at each holder, and uplinks
+ * of those who wait would have nothing that others lack (100 homes: last at 1.29 of the bound, not
+ * 1.08). Downlinks are the same wherever one looks: slow ones go first, slowest first, then the
+ * fastest. Homes with equal downlinks are equal there.
  */
 import { neighboursMax } from './neighbours.ts'
 import type { PeerMaps } from './peer-maps.ts'
@@ -23,10 +28,12 @@ const urgentShare = 0.97
 const urgentMs = 8_000
 /** A home whose downlink needs this part of the swarm's whole time is slow. */
 const slowShare = 0.25
+/** Where a part of the swarm is seen: this part of the time that is left by what is seen. */
+const slowShareOfLeft = 0.5
 /** Ranks are looked at anew so often: a chunk changes little. */
 const freshMs = 500
-/** Homes whose times differ by less are equal: rarity decides between them, not noise. */
-const stepShare = 0.1
+/** Homes whose times differ by less are equal, or noise would decide. Wide steps keep many half done. */
+const stepShare = 0.01
 
 export type UploadRankInit = Readonly<{
   maps: PeerMaps
@@ -36,6 +43,8 @@ export type UploadRankInit = Readonly<{
   favourites?: boolean
 }>
 
+/** Its place in its turn, and by when it is done alone. Smaller goes first. */
+type Turns = Readonly<{ turn: number; soonest: number }>
 type Pace = Readonly<{ atMs: number; leftMs: number; wholeMs: number }>
 
 /** Ranks the homes of one swarm for one holder. */
@@ -43,7 +52,7 @@ export class UploadRank {
   readonly #maps: PeerMaps
   readonly #favourites: boolean
   readonly #seenWholeMax: number
-  readonly #turns = new Map<string, { atMs: number; turn: number }>()
+  readonly #turns = new Map<string, Turns & { readonly atMs: number }>()
   #pace: Pace = { atMs: Number.NEGATIVE_INFINITY, leftMs: 0, wholeMs: 0 }
 
   constructor(init: UploadRankInit) {
@@ -63,35 +72,42 @@ export class UploadRank {
     return this.#maps.linkOf(peer).uploadBytesPerS ?? 0
   }
 
-  /** Smaller goes first; equal numbers are equal. */
-  turnOf(peer: string, nowMs: number): number {
-    // Where each sees another part of the swarm, a favourite here is none there: uplinks of those
-    // who wait then have nothing that others lack (100 homes: last at 1.29 of the bound, not 1.11).
-    if (!this.#favourites || this.#maps.count > this.#seenWholeMax) return 0
-    const known = this.#turns.get(peer)
-    if (known && nowMs - known.atMs < freshMs) return known.turn
-    const turn = this.#rank(peer, nowMs)
-    this.#turns.set(peer, { atMs: nowMs, turn })
-    return turn
+  /**
+   * Smaller goes first; equal numbers are equal.
+   * @param soonest by who is done soonest alone
+   */
+  turnOf(peer: string, nowMs: number, soonest = false): number {
+    if (!this.#favourites) return 0
+    let turns = this.#turns.get(peer)
+    if (!turns || nowMs - turns.atMs >= freshMs) {
+      turns = { atMs: nowMs, ...this.#rank(peer, nowMs) }
+      this.#turns.set(peer, turns)
+    }
+    return soonest ? turns.soonest : turns.turn
   }
 
   forget(peer: string): void {
     this.#turns.delete(peer)
   }
 
-  #rank(peer: string, nowMs: number): number {
+  #rank(peer: string, nowMs: number): Turns {
     const maps = this.#maps
     const { downloadBytesPerS } = maps.linkOf(peer)
     // Without a figure nothing can be said of its slack: behind those that are open about it.
-    if (!downloadBytesPerS) return 3e6
+    if (!downloadBytesPerS) return { turn: 3e6, soonest: Number.MAX_VALUE }
     // Who gains faster than it said it can is as fast as it gains: a false figure buys nothing.
     const bytesPerS = Math.max(downloadBytesPerS, 0.9 * maps.gainBytesPerS(peer, nowMs))
     const needMs = (maps.remainingBytes(peer) * 1000) / bytesPerS
-    const { leftMs, wholeMs } = this.#paceAt(nowMs)
-    if (needMs + urgentMs >= urgentShare * leftMs) return -steps(needMs)
     const allMs = (maps.totalBytes * 1000) / bytesPerS
-    if (allMs >= slowShare * wholeMs) return 1e6 - steps(allMs)
-    return 2e6 + steps(needMs)
+    const { leftMs, wholeMs } = this.#paceAt(nowMs)
+    if (maps.count > this.#seenWholeMax) {
+      const slow = allMs >= slowShareOfLeft * leftMs
+      return { turn: slow ? 1e6 - steps(allMs) : 2e6 + steps(allMs), soonest: steps(allMs) }
+    }
+    const turns = (turn: number): Turns => ({ turn, soonest: needMs })
+    if (needMs + urgentMs >= urgentShare * leftMs) return turns(-steps(needMs))
+    if (allMs >= slowShare * wholeMs) return turns(1e6 - steps(allMs))
+    return turns(2e6 + steps(needMs))
   }
 
   /** When the swarm ends, and how long a whole image takes it, by those we know. */
@@ -114,7 +130,7 @@ export class UploadRank {
   }
 }
 
-/** A time on a scale of steps of a tenth. */
+/** A time on a scale of steps of a hundredth. */
 function steps(ms: number): number {
   return Math.round(Math.log(Math.max(1, ms)) / Math.log(1 + stepShare))
 }

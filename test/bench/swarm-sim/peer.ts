@@ -88,7 +88,7 @@ export class SimulatedPeer {
     const seenWholeMax = neighboursMaxFor(init.rates.uploadBytesPerS) - 4
     this.#rank = new UploadRank({ maps: this.#maps, seenWholeMax, favourites: policy.favourites })
     this.#turns = {
-      turnOf: (peer) => this.#rank.turnOf(peer.name, world.events.nowMs),
+      turnOf: (peer, _, soonest) => this.#rank.turnOf(peer.name, world.events.nowMs, soonest),
       uploadBytesPerS: (peer) => this.#rank.uploadBytesPerS(peer.name),
       holdersOf: (_, chunk) => this.#rank.holdersOf(chunk),
     }
