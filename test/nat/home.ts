@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { systemClock } from '../../protocol/clock.ts'
 import { describeError } from '../../protocol/errors.ts'
 import type { BundleId } from '../../protocol/ids.ts'
-import { silentLogger } from '../../protocol/log/index.ts'
+import { createLogger } from '../../protocol/log/index.ts'
 import { createLink, dialPeer, type PeerAddress, peerIdOf } from '../../protocol/mesh/index.ts'
 import { startHelper, startHome } from '../../protocol/nat/index.ts'
 import { createSigner } from '../../protocol/signing/index.ts'
@@ -31,7 +31,9 @@ export type HomeTask = Readonly<{
 
 const task = JSON.parse(process.env.NAT_TEST ?? '{}') as HomeTask
 const say = (line: object): void => console.log(JSON.stringify(line))
-const parts = { clock: systemClock, random: Math.random, logger: silentLogger }
+// On stderr: what a test shows of a home that did not do its task.
+const logger = createLogger({ level: 'debug', name: task.role })
+const parts = { clock: systemClock, random: Math.random, logger }
 const seed = Buffer.from(task.seed, 'hex')
 const street = createSwarmStreet()
 const { mesh, swarm, fill, address } = await street.home({
@@ -40,6 +42,7 @@ const { mesh, swarm, fill, address } = await street.home({
     role: task.role === 'hub' ? 'coordinator' : 'node',
     relaysFor: () => task.role === 'hub',
   },
+  with: { logger },
 })
 const self = peerIdOf(mesh.peerId)
 const addresses = (): string[] => mesh.getMultiaddrs().map(String)

@@ -21,6 +21,8 @@ import { makeSilent, makeSymmetric, startUpnp } from './router.ts'
 
 const program = fileURLToPath(new URL('home.ts', import.meta.url))
 const bytes = 1_000_000
+/** A home leaves a peer that does not answer for up to half a minute, then tries again. */
+const wait = { deadlineMs: 90_000 }
 const both = ['/ip4/0.0.0.0/tcp/4001', '/ip6/::/tcp/4001']
 
 type Line = Readonly<Record<string, unknown>>
@@ -73,7 +75,7 @@ describe('homes as they are', function () {
       const line = stream === 'stdout' ? linesOf(text) : undefined
       if (line && 'failed' in line) throw new Error(`${child.name}: ${String(line.failed)}`)
       return line && key in line && is(line) ? line : undefined
-    })
+    }, wait)
   }
   const whereabouts = ({ peer, addresses }: Line): PeerAddress =>
     ({ peer, addresses }) as unknown as PeerAddress

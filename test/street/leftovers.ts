@@ -61,11 +61,13 @@ export async function processesOf(
       read(pid, 'cgroup'),
       readlink(`/proc/${pid}/ns/net`).catch(() => ''),
     ])
+    const runOfIt = environment.split('\0').find((entry) => entry.startsWith(`${runVariable}=`))
     const ours =
-      environment.split('\0').includes(`${runVariable}=${run.name}`) ||
+      runOfIt === `${runVariable}=${run.name}` ||
       command.includes(`${run.path}/`) ||
       new RegExp(`/${run.name}(-|/|$)`, 'm').test(cgroup) ||
-      inodes.has(net)
+      // The kernel gives a removed namespace's number to the next one, which may be another run's.
+      (inodes.has(net) && !runOfIt)
     const ended = / [ZX] /.test(status.slice(status.lastIndexOf(')'))) // only not yet reaped
     if (ours && !ended) found.push({ pid, command: command.replaceAll('\0', ' ').trim() })
   }
