@@ -18,7 +18,7 @@ import {
 import { cgroupsOf, processesOf } from '../../test/street/leftovers.ts'
 import { mountsUnder, namespacesNamed, removeDeadNamespaces } from '../../test/street/namespaces.ts'
 import { runCommand } from '../../test/street/run-command.ts'
-import { nodeFolders } from './settings.ts'
+import { nodeFolders } from '../network/index.ts'
 
 /** Layers of four engines take more than a gigabyte, and /tmp is memory on many machines. */
 export const runParent = '/var/tmp'

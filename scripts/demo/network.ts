@@ -24,7 +24,8 @@ import {
 } from '../../test/street/index.ts'
 import { type CoordinatorFacts, readCoordinator } from '../dev/coordinator-ready.ts'
 import { type Image, pushImage } from '../image/index.ts'
-import { nodeFolders, writeSettings } from './settings.ts'
+import { nodeFolders } from '../network/index.ts'
+import { writeStreetSettings } from './settings.ts'
 
 export type DemoNode = Readonly<{
   name: string
@@ -125,7 +126,9 @@ export function createDemoNetwork(init: DemoNetworkInit): DemoNetworkOwner {
       const target = { registry: registry.url, repository, credentials, dispatcher: agent, signal }
       await pushImage(image, { ...target, tag: 'latest' })
 
-      const settings = await writeSettings({ run, host: internet.ipv4, registry: registry.address })
+      const settings = await writeStreetSettings({
+        ...{ run, host: internet.ipv4, registry: registry.address },
+      })
       const coordinator = start(
         'coordinator',
         'coordinator',

@@ -7,14 +7,15 @@ import { createProcesses, runVariable } from '../../test/street/processes.ts'
 import { startRegistry } from '../../test/street/registry.ts'
 import { insideNamespace } from '../../test/street/run-command.ts'
 import { pushImage, smallImage } from '../image/index.ts'
+import type { Settings } from '../network/index.ts'
 import { type Child, logLine, readyLine, startChild } from './child.ts'
+import { compileCache } from './compile-cache.ts'
 import { readCoordinator } from './coordinator-ready.ts'
 import { freePort } from './free-port.ts'
 import { createHomes, type Homes } from './homes.ts'
 import { applyHostRules } from './host-rules.ts'
-import { compileCache } from './paths.ts'
 import type { Run } from './run.ts'
-import { type Settings, writeSettings } from './settings.ts'
+import { writeDevSettings } from './settings.ts'
 import { sweepRun } from './sweep.ts'
 
 export type DevInit = Readonly<{
@@ -105,7 +106,7 @@ export function createDevNetwork(init: DevInit) {
         coordinator: { host, port: await port(homesPorts.coordinator) },
         cache: { host, port: await port(homesPorts.cache) },
       }
-      const settings = await writeSettings({ ...init, places })
+      const settings = await writeDevSettings({ ...init, places })
       if (homes) {
         const tcpPorts = Object.values(places).map((place) => place.port)
         await applyHostRules({ run, ...homes, tcpPorts }, { signal })

@@ -10,8 +10,8 @@ import { silentLogger } from '../../protocol/log/index.ts'
 import { mountsUnder, namespacesNamed } from '../../test/street/namespaces.ts'
 import { runVariable } from '../../test/street/processes.ts'
 import { runCommand } from '../../test/street/run-command.ts'
+import { nodeFolders } from '../network/index.ts'
 import { removeHostRules } from './host-rules.ts'
-import { engineFolders, isNodeFolder } from './paths.ts'
 import { isDead, type Run } from './run.ts'
 
 const netnsFolder = '/run/netns'
@@ -52,11 +52,11 @@ export async function deadNamespaceOwners(): Promise<string[]> {
 async function sweepEngines(run: Run): Promise<void> {
   await endProcesses((pid) => isGuard(pid, run))
   const entries = await readdir(run.path, { withFileTypes: true }).catch(() => [])
-  const nodes = entries.filter((entry) => entry.isDirectory() && isNodeFolder(entry.name))
+  const nodes = entries.filter((entry) => entry.isDirectory() && /^node-\d+$/.test(entry.name))
   // A graceful stop of each: it knows its shims, its cgroup and its mounts.
   await Promise.all(
     nodes.map(({ name }) =>
-      createManagedEngine(engineFolders(run, name), { logger: silentLogger }).stop(),
+      createManagedEngine(nodeFolders(run, name), { logger: silentLogger }).stop(),
     ),
   )
   const namespaces = await namespacesNamed(`${run.name}-`)

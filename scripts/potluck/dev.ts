@@ -1,7 +1,7 @@
 /** `potluck dev`: a whole network on this machine, for trying and for writing clients. */
 import { enableCompileCache } from 'node:module'
 import { Command, Option } from 'commander'
-import { compileCache } from '../dev/paths.ts'
+import { compileCache } from '../dev/compile-cache.ts'
 import type { CliContext } from './cli-context.ts'
 import { UsageError } from './report-error.ts'
 

@@ -1,28 +1,12 @@
 /** `potluck network create`: the keys of a new network, each file where its holder needs it, ready to run. */
-import { randomBytes } from 'node:crypto'
-import { access, writeFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Command } from 'commander'
 import { PotluckError } from '../../protocol/errors.ts'
+import { networkFiles } from '../network/files.ts'
 import type { CliContext } from './cli-context.ts'
 import { UsageError } from './report-error.ts'
-
-/**
- * Where `network create` puts what, below its `--dir`: data folders of a coordinator and of a first
- * cache with their keys, and settings that name one another.
- */
-export const networkFiles = {
-  network: 'network.json',
-  rootKey: 'root.key',
-  coordinatorData: 'coordinator',
-  coordinatorIdentity: 'coordinator/identity.key',
-  coordinatorOrderKey: 'coordinator/order.key',
-  coordinatorSettings: 'coordinator.toml',
-  cacheData: 'cache',
-  cacheIdentity: 'cache/identity.key',
-  cacheSettings: 'cache.toml',
-} as const
 
 type CreateOptions = Readonly<{
   dir: string
@@ -74,38 +58,26 @@ async function createFiles(options: CreateOptions, { stdout }: CliContext): Prom
   const at = (file: string): string => join(dir, file)
   for (const file of Object.values(networkFiles)) await refuseExisting(at(file))
 
-  const { createNetwork, formatNetworkFile, parseNetworkFile } = await import(
-    '../../protocol/network/index.ts'
-  )
-  const { identityFromSeed, writeSeed } = await import('../../protocol/identity/index.ts')
-  const made = await createNetwork({
+  const { writeNetwork, writePublic } = await import('../network/index.ts')
+  const { network, coordinator, cache } = await writeNetwork({
+    dir,
     name: options.name,
     coordinatorAddrs: options.coordinatorAddress,
     householdPerAddress: options.householdPerAddress,
+    keepRootKey: true,
     issuedMs: Date.now(),
   })
-  const text = formatNetworkFile(made.network)
-  // What cannot be read back must not be handed out.
-  parseNetworkFile(text, at(networkFiles.network))
-  await writeSeed(at(networkFiles.rootKey), made.rootSeed)
-  await writeSeed(at(networkFiles.coordinatorIdentity), made.coordinatorSeed)
-  await writeSeed(at(networkFiles.coordinatorOrderKey), made.orderSeed)
-  await writePublic(at(networkFiles.network), text)
-  const { peer } = await identityFromSeed(made.coordinatorSeed)
-  const cacheSeed = new Uint8Array(randomBytes(32))
-  const cache = await identityFromSeed(cacheSeed)
-  await writeSeed(at(networkFiles.cacheIdentity), cacheSeed)
-  await writePublic(at(networkFiles.coordinatorSettings), coordinatorSettings(cache.peer))
+  await writePublic(at(networkFiles.coordinatorSettings), coordinatorSettings(cache))
   await writePublic(at(networkFiles.cacheSettings), cacheSettings)
   const result = {
-    network: made.network.network,
-    name: made.network.name,
-    coordinator: peer,
+    network: network.network,
+    name: network.name,
+    coordinator,
     networkFile: at(networkFiles.network),
     rootKeyFile: at(networkFiles.rootKey),
     coordinatorDataDir: at(networkFiles.coordinatorData),
     coordinatorSettingsFile: at(networkFiles.coordinatorSettings),
-    cache: cache.peer,
+    cache,
     cacheSettingsFile: at(networkFiles.cacheSettings),
   }
   stdout(options.json ? `${JSON.stringify(result)}\n` : story(result))
@@ -189,9 +161,4 @@ async function refuseExisting(path: string): Promise<void> {
     `${path} is there already; choose another --dir, a network is never overwritten`,
     { fields: { path } },
   )
-}
-
-async function writePublic(path: string, text: string): Promise<void> {
-  // `wx`: two that run at once must not mix their networks.
-  await writeFile(path, text, { flag: 'wx', mode: 0o644, flush: true })
 }

@@ -5,8 +5,8 @@ import { Compile } from 'typebox/compile'
 import { Agent, request } from 'undici'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import { engineFolders } from '../../scripts/dev/paths.ts'
 import type { Run } from '../../scripts/dev/run.ts'
+import { nodeFolders } from '../../scripts/network/index.ts'
 
 export type ContainerSight = Readonly<{
   id: string
@@ -36,7 +36,7 @@ const containersSchema = Compile(
 const imagesSchema = Compile(Type.Array(Type.Object({ Id: Type.String() })))
 
 export function createEngineSight(run: Run, node: string): EngineSight {
-  const folders = engineFolders(run, node)
+  const folders = nodeFolders(run, node)
   const { socketPath } = createManagedEngine(folders, { logger: silentLogger })
   const get = async (path: string): Promise<unknown> => {
     const dispatcher = new Agent({ connect: { socketPath } })

@@ -4,13 +4,15 @@
  */
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { compileCache } from '../../scripts/dev/compile-cache.ts'
 import { type CoordinatorFacts, readCoordinator } from '../../scripts/dev/coordinator-ready.ts'
 import { freePort } from '../../scripts/dev/free-port.ts'
 import { createHomes, type Homes } from '../../scripts/dev/homes.ts'
 import { applyHostRules } from '../../scripts/dev/host-rules.ts'
 import { createRun, type Run } from '../../scripts/dev/run.ts'
-import { type Settings, writeSettings } from '../../scripts/dev/settings.ts'
+import { writeDevSettings } from '../../scripts/dev/settings.ts'
 import { sweepRun } from '../../scripts/dev/sweep.ts'
+import type { Settings } from '../../scripts/network/index.ts'
 import { createProcesses, runVariable } from '../street/processes.ts'
 import { type Registry, startRegistry } from '../street/registry.ts'
 import { insideNamespace } from '../street/run-command.ts'
@@ -42,7 +44,6 @@ export interface ChaosNetwork {
 
 const potluck = fileURLToPath(new URL('../../scripts/potluck.ts', import.meta.url))
 const tether = new URL('../../scripts/dev/tether.ts', import.meta.url).href
-const compileCache = fileURLToPath(new URL('../../.potluck/compile-cache', import.meta.url))
 /** On the host's address in the homes' network, where nobody else is. */
 const homesPorts = { coordinator: 4001, cache: 4002 }
 const nodeStopMs = 30_000
@@ -122,7 +123,7 @@ async function prepare(init: ChaosInit, run: Run, homes?: Homes): Promise<Settin
   const { engine, reconnectWindow } = init
   // A fixed port: a restarted coordinator must be found where it was.
   const apiPort = await freePort('127.0.0.1')
-  const settings = await writeSettings({ run, engine, places, apiPort, rateLimit: 0 })
+  const settings = await writeDevSettings({ run, engine, places, apiPort, rateLimit: 0 })
   if (reconnectWindow !== undefined) {
     const text = await readFile(settings.coordinator, 'utf8')
     await writeFile(settings.coordinator, `reconnect_window = "${reconnectWindow}"\n${text}`)

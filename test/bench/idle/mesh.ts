@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { writeSettings } from '../../../scripts/demo/settings.ts'
+import { writeStreetSettings } from '../../../scripts/demo/settings.ts'
 import {
   type Child,
   createProcesses,
@@ -38,7 +38,11 @@ export async function startMesh(
   stack.defer(() => processes.stopAll({ graceMs: 20_000 }))
 
   const { internet } = street
-  const settings = await writeSettings({ run, host: internet.ipv4, registry: '127.0.0.1:5000' })
+  const settings = await writeStreetSettings({
+    run,
+    host: internet.ipv4,
+    registry: '127.0.0.1:5000',
+  })
   const start = (
     name: string,
     { path }: Namespace,

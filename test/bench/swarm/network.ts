@@ -5,10 +5,10 @@
  */
 import { fileURLToPath } from 'node:url'
 import type { Agent } from 'undici'
-import { writeSettings } from '../../../scripts/demo/settings.ts'
+import { writeStreetSettings } from '../../../scripts/demo/settings.ts'
 import { createTenant, type Tenant } from '../../../scripts/demo/tenant.ts'
+import { compileCache } from '../../../scripts/dev/compile-cache.ts'
 import { readCoordinator } from '../../../scripts/dev/coordinator-ready.ts'
-import { compileCache } from '../../../scripts/dev/paths.ts'
 import {
   type Child,
   type Home,
@@ -66,7 +66,7 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
   const wait = { signal, deadlineMs: startMs }
   const at = { namespace: internet.namespace.path, host: internet.ipv4 }
   const registry = await startRegistry({ ...at, port: registryPort }, { processes, run, wait })
-  const settings = await writeSettings({
+  const settings = await writeStreetSettings({
     ...{ run, host: internet.ipv4, registry: registry.address, cacheHost: seed.ipv4 },
     cacheSettings: { bandwidth: { upload: bitRate(links.seedUpBitsPerS) } },
   })
