@@ -30,6 +30,13 @@ module.exports = {
       to: { path: '^(test|scripts)/' },
     },
     {
+      name: 'scripts-need-no-tests',
+      comment: 'What demo, dev and tests have in common lies in scripts/: test/ holds only who uses it.',
+      severity: 'error',
+      from: { path: '^scripts/' },
+      to: { path: '^test/' },
+    },
+    {
       name: 'production-imports-no-test',
       comment: 'A test file in production code brings mocha, fixtures and fakes with it.',
       severity: 'error',

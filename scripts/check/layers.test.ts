@@ -36,6 +36,7 @@ describe('the layer check', () => {
     ['coordinator', 'registry-cache', 'coordinator-meets-others-on-the-wire'],
     ['registry-cache', 'node', 'registry-cache-meets-others-on-the-wire'],
     ['node', 'test', 'product-needs-no-tests'],
+    ['scripts', 'test', 'scripts-need-no-tests'],
   ] as const) {
     it(`catches ${from}/ importing a type of ${to}/`, async () => {
       const { breaches } = await check({

@@ -9,16 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { managedPaths } from '../../node/engine/managed/paths.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import {
-  countLeftovers,
-  findLeftovers,
-  type Namespace,
-  type RunFolder,
-} from '../../test/street/index.ts'
-import { cgroupsOf, processesOf } from '../../test/street/leftovers.ts'
-import { mountsUnder, namespacesNamed, removeDeadNamespaces } from '../../test/street/namespaces.ts'
-import { runCommand } from '../../test/street/run-command.ts'
 import { nodeFolders } from '../network/index.ts'
+import { countLeftovers, findLeftovers, type Namespace, type RunFolder } from '../street/index.ts'
+import { cgroupsOf, processesOf } from '../street/leftovers.ts'
+import { mountsUnder, namespacesNamed, removeDeadNamespaces } from '../street/namespaces.ts'
+import { runCommand } from '../street/run-command.ts'
 
 /** Layers of four engines take more than a gigabyte, and /tmp is memory on many machines. */
 export const runParent = '/var/tmp'

@@ -8,6 +8,9 @@ import type { Agent } from 'undici'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { PotluckError } from '../../protocol/errors.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
+import { type CoordinatorFacts, readCoordinator } from '../dev/coordinator-ready.ts'
+import { type Image, pushImage } from '../image/index.ts'
+import { nodeFolders } from '../network/index.ts'
 import {
   type Child,
   type Credentials,
@@ -21,10 +24,7 @@ import {
   reachInto,
   type Street,
   startRegistry,
-} from '../../test/street/index.ts'
-import { type CoordinatorFacts, readCoordinator } from '../dev/coordinator-ready.ts'
-import { type Image, pushImage } from '../image/index.ts'
-import { nodeFolders } from '../network/index.ts'
+} from '../street/index.ts'
 import { writeStreetSettings } from './settings.ts'
 
 export type DemoNode = Readonly<{

@@ -1,6 +1,7 @@
 /** What every act of the demo has at hand. */
-import type { RunFolder } from '../../test/street/index.ts'
+
 import type { Image } from '../image/index.ts'
+import type { RunFolder } from '../street/index.ts'
 import type { DemoNetwork } from './network.ts'
 import type { Record } from './record.ts'
 import type { Screen } from './screen.ts'

@@ -3,11 +3,11 @@
  * ends. Everything that it makes lies in one folder or bears its name.
  */
 import { fileURLToPath } from 'node:url'
-import { createProcesses, runVariable } from '../../test/street/processes.ts'
-import { startRegistry } from '../../test/street/registry.ts'
-import { insideNamespace } from '../../test/street/run-command.ts'
 import { pushImage, smallImage } from '../image/index.ts'
 import type { Settings } from '../network/index.ts'
+import { createProcesses, runVariable } from '../street/processes.ts'
+import { startRegistry } from '../street/registry.ts'
+import { insideNamespace } from '../street/run-command.ts'
 import { type Child, logLine, readyLine, startChild } from './child.ts'
 import { compileCache } from './compile-cache.ts'
 import { readCoordinator } from './coordinator-ready.ts'

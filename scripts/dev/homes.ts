@@ -11,8 +11,8 @@
  */
 import { networkInterfaces } from 'node:os'
 import { PotluckError } from '../../protocol/errors.ts'
-import { createNamespaces, type Namespace } from '../../test/street/namespaces.ts'
-import { runCommand } from '../../test/street/run-command.ts'
+import { createNamespaces, type Namespace } from '../street/namespaces.ts'
+import { runCommand } from '../street/run-command.ts'
 import type { Run } from './run.ts'
 
 /** Each address in it is a household of its own. */

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { PotluckError } from '../../protocol/errors.ts'
-import { runCommand } from '../../test/street/run-command.ts'
+import { runCommand } from '../street/run-command.ts'
 
 /** Debootstrap downloads some 40 MB and unpacks 140 packages; a slow mirror takes minutes. */
 const deadlineMs = 600_000

@@ -12,8 +12,8 @@ import {
   type Host,
   type RunFolder,
   type Street,
-} from '../street/index.ts'
-import { insideNamespace } from '../street/run-command.ts'
+} from '../../scripts/street/index.ts'
+import { insideNamespace } from '../../scripts/street/run-command.ts'
 import { startHost, type TestHost } from './host.ts'
 
 const upBitsPerS = 6e6

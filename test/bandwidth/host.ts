@@ -5,8 +5,8 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Host } from '../street/index.ts'
-import { insideNamespace } from '../street/run-command.ts'
+import type { Host } from '../../scripts/street/index.ts'
+import { insideNamespace } from '../../scripts/street/run-command.ts'
 import type { Task } from './peer.ts'
 
 const program = fileURLToPath(new URL('peer.ts', import.meta.url))

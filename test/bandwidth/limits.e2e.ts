@@ -10,7 +10,7 @@ import {
   type Home,
   type RunFolder,
   type Street,
-} from '../street/index.ts'
+} from '../../scripts/street/index.ts'
 import { lineRate, startHost, type TestHost } from './host.ts'
 
 /** What had been sent or asked for under the limit before. */

@@ -13,9 +13,9 @@ import { createRun, type Run } from '../../scripts/dev/run.ts'
 import { writeDevSettings } from '../../scripts/dev/settings.ts'
 import { sweepRun } from '../../scripts/dev/sweep.ts'
 import type { Settings } from '../../scripts/network/index.ts'
-import { createProcesses, runVariable } from '../street/processes.ts'
-import { type Registry, startRegistry } from '../street/registry.ts'
-import { insideNamespace } from '../street/run-command.ts'
+import { createProcesses, runVariable } from '../../scripts/street/processes.ts'
+import { type Registry, startRegistry } from '../../scripts/street/registry.ts'
+import { insideNamespace } from '../../scripts/street/run-command.ts'
 import { createMember, type Member } from './member.ts'
 
 export type ChaosInit = Readonly<{

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { type Figures, missingOf } from '../../scripts/demo/index.ts'
-import { createProcesses, createRunFolder, type RunFolder } from '../street/index.ts'
+import { createProcesses, createRunFolder, type RunFolder } from '../../scripts/street/index.ts'
 
 const demo = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url))
 const { platform, env } = process

@@ -9,8 +9,13 @@ import { expect } from 'chai'
 import Docker from 'dockerode'
 import { missingForEngines } from '../../scripts/dev/engine-need.ts'
 import { pushImage, smallImage } from '../../scripts/image/index.ts'
-import { createProcesses, createRunFolder, pattern, runCommand } from '../street/index.ts'
-import { createNamespaces } from '../street/namespaces.ts'
+import {
+  createProcesses,
+  createRunFolder,
+  pattern,
+  runCommand,
+} from '../../scripts/street/index.ts'
+import { createNamespaces } from '../../scripts/street/namespaces.ts'
 import { type Client, createClient } from './client.ts'
 import { type Dev, startDev } from './dev-process.ts'
 import { hostForwarding, leftBehind, nothing, untilNoProcess } from './left-behind.ts'

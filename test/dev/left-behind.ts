@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runCommand } from '../street/index.ts'
+import { runCommand } from '../../scripts/street/index.ts'
 
 export type LeftBehind = Readonly<{
   processes: readonly string[]

@@ -18,7 +18,7 @@ import {
   type RunFolder,
   type Street,
   startEngine,
-} from '../street/index.ts'
+} from '../../scripts/street/index.ts'
 
 const options = { signal: new AbortController().signal }
 

@@ -15,7 +15,7 @@ import {
   type Processes,
   type RunFolder,
   type Street,
-} from '../street/index.ts'
+} from '../../scripts/street/index.ts'
 import type { HomeTask } from './home.ts'
 import { makeSilent, makeSymmetric, startUpnp } from './router.ts'
 

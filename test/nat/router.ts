@@ -11,7 +11,7 @@ import {
   pattern,
   type RunFolder,
   type Street,
-} from '../street/index.ts'
+} from '../../scripts/street/index.ts'
 
 function routerOf(home: Home) {
   if (!home.router) throw new TypeError(`${home.label} has no router: make it with nat: true`)

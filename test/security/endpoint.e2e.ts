@@ -15,9 +15,9 @@ import {
   randomLayer,
   smallImage,
 } from '../../scripts/image/index.ts'
+import { runVariable } from '../../scripts/street/processes.ts'
+import { runCommand } from '../../scripts/street/run-command.ts'
 import type { Member } from '../chaos/member.ts'
-import { runVariable } from '../street/processes.ts'
-import { runCommand } from '../street/run-command.ts'
 import { until } from './api.ts'
 import { describeWithEngines } from './needs.ts'
 import { startTarget, type Target } from './target.ts'

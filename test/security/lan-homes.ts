@@ -5,9 +5,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { createNamespaces } from '../../scripts/street/namespaces.ts'
+import { runVariable } from '../../scripts/street/processes.ts'
 import type { Member } from '../chaos/member.ts'
-import { createNamespaces } from '../street/namespaces.ts'
-import { runVariable } from '../street/processes.ts'
 import type { Target } from './target.ts'
 
 export const internet = '203.0.113.10'

@@ -16,9 +16,9 @@ import {
   randomLayer,
   smallImage,
 } from '../../scripts/image/index.ts'
-import { processesOf } from '../street/leftovers.ts'
-import { createProcesses, type Processes } from '../street/processes.ts'
-import { type Registry, startRegistry } from '../street/registry.ts'
+import { processesOf } from '../../scripts/street/leftovers.ts'
+import { createProcesses, type Processes } from '../../scripts/street/processes.ts'
+import { type Registry, startRegistry } from '../../scripts/street/registry.ts'
 import { until } from './api.ts'
 import { createCanaries, type Sighting } from './canaries.ts'
 import { readCoordinatorStore } from './coordinator-store.ts'

@@ -2,9 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import Docker from 'dockerode'
 import { parse, stringify, type TomlTable } from 'smol-toml'
+import { insideNamespace } from '../../scripts/street/run-command.ts'
 import type { Member } from '../chaos/member.ts'
 import { type ChaosInit, type ChaosNetwork, startChaosNetwork } from '../chaos/network.ts'
-import { insideNamespace } from '../street/run-command.ts'
 import { type Api, createApi } from './api.ts'
 
 export type Settings = Record<string, unknown>

@@ -13,14 +13,14 @@ import {
   randomLayer,
   smallImage,
 } from '../../scripts/image/index.ts'
-import { type Engine, startEngine } from './engine.ts'
-import { countLeftovers, findLeftovers } from './leftovers.ts'
-import { createProcesses, type Processes } from './processes.ts'
-import { type Reach, reachInto } from './reach.ts'
-import { type Registry, startRegistry } from './registry.ts'
-import { runCommand } from './run-command.ts'
-import { createRunFolder, type RunFolder } from './run-folder.ts'
-import { createStreet, type Home, type Street } from './street.ts'
+import { type Engine, startEngine } from '../../scripts/street/engine.ts'
+import { countLeftovers, findLeftovers } from '../../scripts/street/leftovers.ts'
+import { createProcesses, type Processes } from '../../scripts/street/processes.ts'
+import { type Reach, reachInto } from '../../scripts/street/reach.ts'
+import { type Registry, startRegistry } from '../../scripts/street/registry.ts'
+import { runCommand } from '../../scripts/street/run-command.ts'
+import { createRunFolder, type RunFolder } from '../../scripts/street/run-folder.ts'
+import { createStreet, type Home, type Street } from '../../scripts/street/street.ts'
 
 const credentials = { username: 'tenant', password: 'a password with: signs' }
 const creds = `${credentials.username}:${credentials.password}`

@@ -1,9 +1,14 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { expect } from 'chai'
-import { countLeftovers, findLeftovers } from './leftovers.ts'
-import { createProcesses, jsonLine, type Processes, pattern } from './processes.ts'
-import { createRunFolder, type RunFolder } from './run-folder.ts'
+import { countLeftovers, findLeftovers } from '../../scripts/street/leftovers.ts'
+import {
+  createProcesses,
+  jsonLine,
+  type Processes,
+  pattern,
+} from '../../scripts/street/processes.ts'
+import { createRunFolder, type RunFolder } from '../../scripts/street/run-folder.ts'
 
 const node = (code: string): string[] => [process.execPath, '-e', code]
 
@@ -94,7 +99,7 @@ describe('children of a run', () => {
   it('removes the folder of a run that was killed', async () => {
     const command = [
       ...[process.execPath, '--input-type=module', '-e'],
-      `import { createRunFolder } from '${new URL('run-folder.ts', import.meta.url)}'
+      `import { createRunFolder } from '${new URL('../../scripts/street/run-folder.ts', import.meta.url)}'
       console.log(JSON.stringify(await createRunFolder({ parent: '${run.path}' })))
       setTimeout(() => {}, 1e6)`,
     ]
@@ -115,7 +120,7 @@ describe('children of a run', () => {
         process.execPath,
         '--input-type=module',
         '-e',
-        `import { createProcesses } from '${new URL('processes.ts', import.meta.url)}'
+        `import { createProcesses } from '${new URL('../../scripts/street/processes.ts', import.meta.url)}'
         const run = { name: '${run.name}', path: '${run.path}' }
         const child = createProcesses({ run }).start({ name: 'h', command: ['sleep', '600'] })
         console.log(JSON.stringify({ pid: child.pid }))`,

@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { expect } from 'chai'
 import { request } from 'undici'
-import { countLeftovers, findLeftovers } from './leftovers.ts'
-import { createProcesses, type Processes, pattern } from './processes.ts'
-import { reachInto } from './reach.ts'
-import { runCommand } from './run-command.ts'
-import { createRunFolder, type RunFolder } from './run-folder.ts'
-import { createStreet, type Home, type Street } from './street.ts'
+import { countLeftovers, findLeftovers } from '../../scripts/street/leftovers.ts'
+import { createProcesses, type Processes, pattern } from '../../scripts/street/processes.ts'
+import { reachInto } from '../../scripts/street/reach.ts'
+import { runCommand } from '../../scripts/street/run-command.ts'
+import { createRunFolder, type RunFolder } from '../../scripts/street/run-folder.ts'
+import { createStreet, type Home, type Street } from '../../scripts/street/street.ts'
 
 const serveOneWord = `
   const server = require('http').createServer((request, reply) => reply.end('hello ' + request.socket.remoteAddress))

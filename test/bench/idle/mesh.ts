@@ -13,7 +13,7 @@ import {
   jsonLine,
   type Namespace,
   pattern,
-} from '../../street/index.ts'
+} from '../../../scripts/street/index.ts'
 
 export type IdleMesh = AsyncDisposable & Readonly<{ node: Child }>
 

@@ -16,7 +16,7 @@ import {
   type Processes,
   pattern,
   type RunFolder,
-} from '../../street/index.ts'
+} from '../../../scripts/street/index.ts'
 import type { SwarmStreet } from './homes.ts'
 import { makeTorrent } from './torrent.ts'
 

@@ -4,7 +4,7 @@
  * is the only delay there is.
  */
 import { readFile } from 'node:fs/promises'
-import type { Home, Host, Street } from '../../street/index.ts'
+import type { Home, Host, Street } from '../../../scripts/street/index.ts'
 import type { StreetLinks } from './links.ts'
 
 export type SwarmStreet = Readonly<{

@@ -12,8 +12,8 @@ import {
   reachInto,
   runCommand,
   type Street,
-} from '../../street/index.ts'
-import { mountsUnder } from '../../street/namespaces.ts'
+} from '../../../scripts/street/index.ts'
+import { mountsUnder } from '../../../scripts/street/namespaces.ts'
 import { defineBench, type Figures, round } from '../bench.ts'
 import { transferByAria2 } from './aria2.ts'
 import { layOutStreet } from './homes.ts'

@@ -18,7 +18,7 @@ import {
   type Registry,
   type RunFolder,
   startRegistry,
-} from '../../street/index.ts'
+} from '../../../scripts/street/index.ts'
 import type { SwarmStreet } from './homes.ts'
 import type { StreetLinks } from './links.ts'
 

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { buildImage, type Image, pushImage, randomLayer } from '../../../scripts/image/index.ts'
-import type { Child, Line } from '../../street/index.ts'
+import type { Child, Line } from '../../../scripts/street/index.ts'
 import { cpuSeconds } from '../process-cost.ts'
 import { countLines, type LineSample } from './line-counters.ts'
 import { metricsPort, type SwarmNetwork } from './network.ts'
