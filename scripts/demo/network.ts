@@ -3,7 +3,6 @@
  * processes of Potluck, each as an operator or a chef would run it. Started and stopped here.
  */
 import { randomBytes } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import type { Agent } from 'undici'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { PotluckError } from '../../protocol/errors.ts'
@@ -14,18 +13,20 @@ import { nodeFolders } from '../network/index.ts'
 import {
   type Child,
   type Credentials,
+  connected,
   createProcesses,
   createStreet,
-  jsonLine,
   type Namespace,
+  potluckCommand,
   type Reach,
   type Registry,
   type RunFolder,
   reachInto,
+  ready,
   type Street,
   startRegistry,
+  writeStreetSettings,
 } from '../street/index.ts'
-import { writeStreetSettings } from './settings.ts'
 
 export type DemoNode = Readonly<{
   name: string
@@ -71,7 +72,6 @@ export interface DemoNetworkOwner {
   stop(): Promise<void>
 }
 
-const potluck = fileURLToPath(new URL('../potluck.ts', import.meta.url))
 const repository = 'kitchen/demo'
 const registryPort = 5000
 const startMs = 120_000
@@ -93,7 +93,7 @@ export function createDemoNetwork(init: DemoNetworkInit): DemoNetworkOwner {
     const child = processes.start({
       name,
       namespace: namespace.path,
-      command: [process.execPath, potluck, noun, 'run', '--config', config, '--json'],
+      command: potluckCommand(noun, config),
       env: blankSettings(env),
       deathSignal: 'TERM',
     })
@@ -142,8 +142,7 @@ export function createDemoNetwork(init: DemoNetworkInit): DemoNetworkOwner {
         const launch = async (): Promise<string> => {
           const child = start('node', label, config, namespace)
           daemons.set(label, child)
-          const { peer } = await ready(child, wait)
-          await connected(child, wait)
+          const { peer } = await connected(child, wait)
           return String(peer)
         }
         const peer = await launch()
@@ -154,7 +153,6 @@ export function createDemoNetwork(init: DemoNetworkInit): DemoNetworkOwner {
       for (const each of starts) each.catch(() => {}) // awaited below, perhaps after another failure
       const tenant = await readCoordinator(await ready(coordinator, wait))
       onStep(`coordinator: the API answers at ${tenant.baseUrl}`)
-      await ready(cache, wait)
       await connected(cache, wait)
       onStep('cache is connected')
       const started = await Promise.all(starts)
@@ -207,22 +205,4 @@ function engineOf(run: RunFolder, name: string) {
 function blankSettings(env: DemoNetworkInit['env']): Record<string, string> {
   const names = Object.keys(env).filter((name) => /^POTLUCK_(NODE|CACHE|COORDINATOR)_/.test(name))
   return Object.fromEntries(names.map((name) => [name, '']))
-}
-
-type Wait = Readonly<{ signal: AbortSignal; deadlineMs: number }>
-
-/** The line that `--json` prints when a process is ready. */
-async function ready(child: Child, wait: Wait): Promise<Record<string, unknown>> {
-  return await child.waitFor((line) => {
-    const found = jsonLine(line)
-    return found && 'process' in found ? found : undefined
-  }, wait)
-}
-
-/** Its hello brought what it has to offer, and was welcomed. */
-async function connected(child: Child, wait: Wait): Promise<void> {
-  await child.waitFor(
-    ({ text }) => text.includes('"connected to the coordinator"') || undefined,
-    wait,
-  )
 }

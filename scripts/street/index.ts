@@ -2,6 +2,7 @@
 export { startEngine } from './engine.ts'
 export { countLeftovers, findLeftovers, type Leftovers } from './leftovers.ts'
 export type { Namespace } from './namespaces.ts'
+export { connected, potluckCommand, ready } from './potluck.ts'
 export {
   type Child,
   createProcesses,
@@ -14,4 +15,5 @@ export { type Reach, reachInto } from './reach.ts'
 export { type BlobReads, type Credentials, type Registry, startRegistry } from './registry.ts'
 export { runCommand } from './run-command.ts'
 export { createRunFolder, type RunFolder } from './run-folder.ts'
+export { writeStreetSettings } from './settings.ts'
 export { createStreet, type Home, type Host, type Street } from './street.ts'

@@ -4,15 +4,15 @@
  */
 import { rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { writeStreetSettings } from '../../../scripts/demo/settings.ts'
 import {
   type Child,
+  connected,
   createProcesses,
   createRunFolder,
   createStreet,
   jsonLine,
   type Namespace,
-  pattern,
+  writeStreetSettings,
 } from '../../../scripts/street/index.ts'
 
 export type IdleMesh = AsyncDisposable & Readonly<{ node: Child }>
@@ -20,7 +20,6 @@ export type IdleMesh = AsyncDisposable & Readonly<{ node: Child }>
 const program = fileURLToPath(new URL('../../../scripts/bin/potluck', import.meta.url))
 const neighboursProgram = fileURLToPath(new URL('./neighbours.ts', import.meta.url))
 const wait = { deadlineMs: 120_000 }
-const connected = pattern(/connected to the coordinator/)
 /** Above the street's own addresses; a neighbour has one each, as homes have. */
 const firstHost = 20
 
@@ -59,7 +58,7 @@ export async function startMesh(
   )
   await coordinator.waitFor(jsonLine, wait)
   const cache = start('cache', internet.namespace, potluck('cache', settings.cache))
-  await cache.waitFor(connected, wait)
+  await connected(cache, wait)
   const configs: string[] = []
   for (let number = 1; number < nodes; number++) {
     const ipv4 = `203.0.113.${firstHost + number}`
@@ -77,7 +76,7 @@ export async function startMesh(
   // What a chef who sets nothing has.
   const env = { POTLUCK_NODE_MDNS: 'true', POTLUCK_NODE_TESTBED: 'false' }
   const node = start('home', home.namespace, potluck('node', config), env)
-  await node.waitFor(connected, wait)
+  await connected(node, wait)
   const owned = stack.move()
   return { node, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

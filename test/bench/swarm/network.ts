@@ -3,21 +3,22 @@
  * on the internet, the cache at the seed's link, a node at each home's. Control goes over the same
  * link as chunks do. Only the engine is simulated: it reads the node's endpoint as Docker would.
  */
-import { fileURLToPath } from 'node:url'
 import type { Agent } from 'undici'
-import { writeStreetSettings } from '../../../scripts/demo/settings.ts'
 import { createTenant, type Tenant } from '../../../scripts/demo/tenant.ts'
 import { compileCache } from '../../../scripts/dev/compile-cache.ts'
 import { readCoordinator } from '../../../scripts/dev/coordinator-ready.ts'
 import {
   type Child,
+  connected,
   type Home,
   type Host,
-  jsonLine,
   type Processes,
+  potluckCommand,
   type Registry,
   type RunFolder,
+  ready,
   startRegistry,
+  writeStreetSettings,
 } from '../../../scripts/street/index.ts'
 import type { SwarmStreet } from './homes.ts'
 import type { StreetLinks } from './links.ts'
@@ -50,7 +51,6 @@ export type NetworkComponents = Readonly<{
   signal: AbortSignal
 }>
 
-const potluck = fileURLToPath(new URL('../../../scripts/potluck.ts', import.meta.url))
 const registryPort = 5000
 export const metricsPort = 9464
 /** Eighteen processes that start at once on two cores take their time. */
@@ -74,7 +74,7 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
     processes.start({
       name,
       namespace: host.namespace.path,
-      command: [process.execPath, potluck, noun, 'run', '--config', config, '--json'],
+      command: potluckCommand(noun, config),
       env: { NODE_COMPILE_CACHE: compileCache },
     })
   const member = (noun: string, home: Home, config: string): Member => {
@@ -127,25 +127,6 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
 
 function bitRate(bitsPerS: number): string {
   return `${Math.round(bitsPerS)}bit`
-}
-
-type Wait = Readonly<{ signal: AbortSignal; deadlineMs: number }>
-
-/** The line that `--json` prints when a process is ready. */
-async function ready(child: Child, wait: Wait): Promise<Record<string, unknown>> {
-  return await child.waitFor((line) => {
-    const found = jsonLine(line)
-    return found && 'process' in found ? found : undefined
-  }, wait)
-}
-
-/** Its hello brought what it has to offer, and was welcomed. */
-async function connected(child: Child, wait: Wait): Promise<void> {
-  await ready(child, wait)
-  await child.waitFor(
-    ({ text }) => text.includes('"connected to the coordinator"') || undefined,
-    wait,
-  )
 }
 
 /** It has measured its line, which every node does soon after joining, or waits long to do so. */
