@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
+import { type Mount, mountOf, readMounts } from '../../protocol/mounts/index.ts'
 import { parseInfo, parseVersion } from './docker-answers.ts'
 import type { CallOptions, DockerApi } from './docker-api.ts'
 import type { EngineInfo } from './engine.ts'
@@ -51,23 +52,13 @@ async function storageQuota(
 ): Promise<EngineInfo['storageQuota']> {
   const backing = info.DriverStatus?.find(([name]) => name === 'Backing Filesystem')?.[1]
   if (info.Driver !== 'overlay2' || backing !== 'xfs') return 'watched'
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
-  return hasProjectQuota(mounts, info.DockerRootDir) ? 'exact' : 'watched'
+  return hasProjectQuota(await readMounts(), info.DockerRootDir) ? 'exact' : 'watched'
 }
 
-/** Whether the mount that holds `path` has project quotas, by the text of a mountinfo file. */
-export function hasProjectQuota(mountinfo: string, path: string): boolean {
-  const mounts = mountinfo
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter(([, , , , at]) => at !== undefined && isWithin(path, at))
-    .sort((a, b) => (a[4]?.length ?? 0) - (b[4]?.length ?? 0))
-  const fields = mounts.at(-1)
-  return (fields?.at(-1) ?? '').split(',').some((it) => it === 'pquota' || it === 'prjquota')
-}
-
-function isWithin(path: string, mountPoint: string): boolean {
-  return mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
+/** Whether the mount that holds `path` has project quotas. */
+export function hasProjectQuota(mounts: readonly Mount[], path: string): boolean {
+  const options = mountOf(mounts, path)?.options ?? []
+  return options.some((it) => it === 'pquota' || it === 'prjquota')
 }
 
 /** The limit of this process, as the nearest guess at that of an engine we did not start. */

@@ -2,12 +2,12 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { errorCode } from '../../protocol/errors.ts'
+import { parseMounts } from '../../protocol/mounts/index.ts'
 import { hasProjectQuota, parseNofileMax } from './docker-info.ts'
 import { logLines } from './docker-logs.ts'
 import { createLayerCount } from './docker-pull.ts'
 import { compareVersions, parseToolkitVersion, requireToolkit } from './gpu-toolkit.ts'
 import { parseContainerLabels } from './labels.ts'
-import { mountsUnder } from './managed/mounts.ts'
 
 function frame(output: 1 | 2, text: string): Buffer {
   const header = Buffer.alloc(8)
@@ -56,11 +56,13 @@ describe('node/engine: what other programs print', () => {
   })
 
   it('project quotas, by the mount that holds the path', () => {
-    const mounts = [
-      '1 0 8:1 / / rw - ext4 /dev/a rw',
-      '2 1 8:2 / /var rw - xfs /dev/b rw,attr2,prjquota',
-      '3 2 8:3 / /var/lib/docker/plain rw - xfs /dev/c rw,noquota',
-    ].join('\n')
+    const mounts = parseMounts(
+      [
+        '1 0 8:1 / / rw - ext4 /dev/a rw',
+        '2 1 8:2 / /var rw - xfs /dev/b rw,attr2,prjquota',
+        '3 2 8:3 / /var/lib/docker/plain rw - xfs /dev/c rw,noquota',
+      ].join('\n'),
+    )
     expect(hasProjectQuota(mounts, '/var/lib/docker')).to.equal(true)
     expect(hasProjectQuota(mounts, '/var/lib/docker/plain/x')).to.equal(false)
     expect(hasProjectQuota(mounts, '/variable')).to.equal(false)
@@ -70,12 +72,6 @@ describe('node/engine: what other programs print', () => {
     const limits = 'Limit  Soft  Hard  Units\nMax open files            1024   20000   files\n'
     expect(parseNofileMax(limits)).to.equal(20_000)
     expect(parseNofileMax('')).to.equal(undefined)
-  })
-
-  it('mounts below a folder, the deepest first, and none beside it', () => {
-    const line = (at: string): string => `9 1 0:1 / ${at} rw - tmpfs x rw`
-    const mountinfo = ['/', '/run/a', '/run/a/b', '/run/ab', '/run/a/c\\040d'].map(line).join('\n')
-    expect(mountsUnder(mountinfo, '/run/a')).to.deep.equal(['/run/a/c d', '/run/a/b', '/run/a'])
   })
 
   it('counts layers through the words of a pull', () => {

@@ -9,10 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { managedPaths } from '../../node/engine/managed/paths.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
+import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
 import { nodeFolders } from '../network/index.ts'
 import { countLeftovers, findLeftovers, type Namespace, type RunFolder } from '../street/index.ts'
 import { cgroupsOf, processesOf } from '../street/leftovers.ts'
-import { mountsUnder, namespacesNamed, removeDeadNamespaces } from '../street/namespaces.ts'
+import { namespacesNamed, removeDeadNamespaces } from '../street/namespaces.ts'
 import { runCommand } from '../street/run-command.ts'
 
 /** Layers of four engines take more than a gigabyte, and /tmp is memory on many machines. */
@@ -61,7 +62,7 @@ export async function sweep(run: RunFolder): Promise<void> {
   for (const name of await namespacesNamed(`${run.name}-`)) {
     await runCommand(['ip', 'netns', 'delete', name]).catch(() => {}) // it went by itself
   }
-  for (const point of (await mountsUnder(run.path)).toReversed()) {
+  for (const point of mountPointsUnder(await readMounts(), run.path)) {
     await runCommand(['umount', '--lazy', point]).catch(() => {}) // it went by itself
   }
   await rm(run.path, { recursive: true, force: true })

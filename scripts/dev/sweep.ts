@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createManagedEngine } from '../../node/engine/managed/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
+import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
 import { nodeFolders } from '../network/index.ts'
-import { mountsUnder, namespacesNamed } from '../street/namespaces.ts'
+import { namespacesNamed } from '../street/namespaces.ts'
 import { runVariable } from '../street/processes.ts'
 import { runCommand } from '../street/run-command.ts'
 import { removeHostRules } from './host-rules.ts'
@@ -34,7 +35,7 @@ export async function sweepRun(run: Run, { engines }: SweepOptions): Promise<voi
 /** One-time keys lie on a tmpfs of each process's own, where it may mount one. */
 async function unmountAll(run: Run): Promise<void> {
   if (process.platform !== 'linux') return
-  for (const point of (await mountsUnder(run.path)).toReversed()) {
+  for (const point of mountPointsUnder(await readMounts(), run.path)) {
     await runCommand(['umount', '--lazy', point])
   }
 }

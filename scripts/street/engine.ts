@@ -6,8 +6,9 @@
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
 import { cgroupsOf, processesOf } from './leftovers.ts'
-import { mountsUnder, type Namespace } from './namespaces.ts'
+import type { Namespace } from './namespaces.ts'
 import { type Child, type Processes, pattern, type Wait } from './processes.ts'
 import { runCommand } from './run-command.ts'
 import type { RunFolder } from './run-folder.ts'
@@ -102,7 +103,7 @@ async function cleanUp(own: RunFolder): Promise<void> {
     return left.length === 0
   })
   for (const cgroup of await cgroupsOf(own)) await removeCgroup(cgroup)
-  for (const point of (await mountsUnder(own.path)).toReversed()) {
+  for (const point of mountPointsUnder(await readMounts(), own.path)) {
     await runCommand(['umount', '--lazy', point]).catch(() => {}) // gone with the one above it
   }
   await rm(own.path, { recursive: true, force: true, maxRetries: 5 })

@@ -5,7 +5,8 @@
  */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { mountsUnder, type Namespace, namespacesNamed } from './namespaces.ts'
+import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
+import { type Namespace, namespacesNamed } from './namespaces.ts'
 import { runVariable } from './processes.ts'
 import { filesUnder, type RunFolder } from './run-folder.ts'
 
@@ -28,13 +29,20 @@ export async function findLeftovers({ run, namespaces = [] }: LeftoversQuery): P
   return {
     processes: await processesOf(run, inodes),
     namespaces: await namespacesNamed(`${run.name}-`),
-    mounts: [
-      ...(await mountsUnder(run.path)),
-      ...(await mountsUnder('/run/netns')).filter((point) => point.includes(`/${run.name}-`)),
-    ],
+    mounts: await mountsOf(run),
     cgroups: await cgroupsOf(run),
     files: await filesUnder(run.path),
   }
+}
+
+/** In the run's folder, and the names of its namespaces. */
+async function mountsOf(run: RunFolder): Promise<string[]> {
+  const mounts = await readMounts()
+  const names = mountPointsUnder(mounts, '/run/netns')
+  return [
+    ...mountPointsUnder(mounts, run.path),
+    ...names.filter((point) => point.includes(`/${run.name}-`)),
+  ]
 }
 
 /** How many things are left: 0 is clean. */

@@ -3,8 +3,9 @@
  * look into them; disposing removes exactly those that this run made. Nothing is ever added to the
  * machine's own namespace: no interface, no address, no firewall rule.
  */
-import { readdir, readFile, rmdir, stat } from 'node:fs/promises'
+import { readdir, rmdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { readMounts } from '../../protocol/mounts/index.ts'
 import { insideNamespace, runCommand } from './run-command.ts'
 import type { RunFolder } from './run-folder.ts'
 
@@ -90,15 +91,8 @@ export async function removeDeadNamespaces(): Promise<string[]> {
   return removed
 }
 
-/** Lines of this process's mount table that name `path` or what lies under it: mount points. */
-export async function mountsUnder(path: string): Promise<string[]> {
-  const table = await readFile('/proc/self/mountinfo', 'utf8')
-  const points = table.split('\n').flatMap((line) => line.split(' ')[4] ?? [])
-  return points.filter((point) => point === path || point.startsWith(`${path}/`))
-}
-
 async function isMounted(path: string): Promise<boolean> {
-  return (await mountsUnder(path)).includes(path)
+  return (await readMounts()).some(({ at }) => at === path)
 }
 
 /** `ip netns add` mounts its folder onto itself, the first time; undone when it is empty again. */

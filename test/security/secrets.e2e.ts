@@ -5,10 +5,11 @@
  *
  * Not searched: memory, and what the file system may still hold of deleted files.
  */
-import { readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { isTmpfs } from '../../protocol/mounts/index.ts'
 import {
   buildImage,
   type Image,
@@ -27,7 +28,6 @@ import { startTarget, type Target } from './target.ts'
 
 const group = 'secrets'
 const replicas = 2
-const tmpfsMagic = 0x01021994
 
 type Phase = 'before' | 'running' | 'stopped'
 
@@ -294,7 +294,7 @@ async function elsewhere(own: string) {
 }
 
 async function isInMemory(path: string): Promise<boolean> {
-  return (await statfs(dirname(path))).type === tmpfsMagic
+  return await isTmpfs(dirname(path))
 }
 
 async function secretImage(canary: string): Promise<Image> {

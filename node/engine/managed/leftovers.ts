@@ -8,9 +8,10 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { mountPointsUnder, readMounts } from '../../../protocol/mounts/index.ts'
 import { EngineError } from '../errors.ts'
 import { clearCgroup } from './cgroups.ts'
-import { mountsUnder, unmountAll } from './mounts.ts'
+import { unmountAll } from './mounts.ts'
 import type { ManagedPaths } from './paths.ts'
 import { endProcesses, findProcesses } from './processes.ts'
 
@@ -57,10 +58,10 @@ async function removeBridges({ dataRoot }: ManagedPaths): Promise<void> {
 }
 
 async function removeFolders({ dataRoot, runDir }: ManagedPaths): Promise<void> {
-  const mountinfo = await readFile('/proc/self/mountinfo', 'utf8')
+  const mounts = await readMounts()
   for (const folder of [dataRoot, runDir]) {
     // Never delete through a mount that would not go away.
-    const [held] = mountsUnder(mountinfo, folder)
+    const [held] = mountPointsUnder(mounts, folder)
     if (held !== undefined) {
       throw new EngineError('ENGINE_START_FAILED', `${held} is still mounted; unmount it by hand`)
     }

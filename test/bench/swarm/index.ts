@@ -3,6 +3,7 @@
  * if asked, against aria2 on the same street in the same run.
  */
 import { rm } from 'node:fs/promises'
+import { mountPointsUnder, readMounts } from '../../../protocol/mounts/index.ts'
 import {
   createProcesses,
   createRunFolder,
@@ -13,7 +14,6 @@ import {
   runCommand,
   type Street,
 } from '../../../scripts/street/index.ts'
-import { mountsUnder } from '../../../scripts/street/namespaces.ts'
 import { defineBench, type Figures, round } from '../bench.ts'
 import { transferByAria2 } from './aria2.ts'
 import { layOutStreet } from './homes.ts'
@@ -99,7 +99,7 @@ async function onStreet<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
     }
   } finally {
     // A process that was killed leaves the tmpfs of its one-time keys.
-    for (const point of (await mountsUnder(run.path)).toReversed()) {
+    for (const point of mountPointsUnder(await readMounts(), run.path)) {
       await runCommand(['umount', '--lazy', point])
     }
     await rm(run.path, { recursive: true, force: true })
