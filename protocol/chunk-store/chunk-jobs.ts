@@ -5,6 +5,8 @@
  */
 import { hash } from 'node:crypto'
 import { readSync, writeSync } from 'node:fs'
+// Not the folder's index: a thread loads what it needs to read, hash and write.
+import { Bitfield } from '../bundle/bitfield.ts'
 
 /** SHA-256. */
 export const nameBytes = 32
@@ -37,7 +39,7 @@ export type ChunkWrite = Readonly<{
   /** Set behind the chunk. */
   bit: Bit | undefined
 }>
-/** A bit of a file; number 0 is the highest of its first byte, as in a Bitfield. */
+/** A bit of a file that holds a Bitfield's bytes. */
 export type Bit = Readonly<{ fd: number; number: number }>
 /** Unsets `count` bits from one on. */
 export type UnsetJob = Readonly<{ kind: 'unset'; id: number; from: Bit; count: number }>
@@ -104,15 +106,13 @@ function unset({ id, from, count }: UnsetJob): ChunkReply {
 
 /** What the file does not have yet counts as unset. */
 function changeBits({ fd, number }: Bit, count: number, value: boolean): void {
-  const first = number >> 3
-  const bytes = Buffer.alloc(((number + count - 1) >> 3) - first + 1)
-  readFully(fd, bytes, first)
-  for (let bit = number; bit < number + count; bit++) {
-    const mask = 0x80 >> (bit & 7)
-    const byte = bytes[(bit >> 3) - first] ?? 0
-    bytes[(bit >> 3) - first] = value ? byte | mask : byte & ~mask
-  }
-  writeFully(fd, bytes, first)
+  const firstByte = number >> 3
+  const bytes = Buffer.alloc(((number + count - 1) >> 3) - firstByte + 1)
+  readFully(fd, bytes, firstByte)
+  const bits = Bitfield.fromBytes(bytes.length * 8, bytes)
+  const start = number - firstByte * 8
+  for (let bit = start; bit < start + count; bit++) bits.set(bit, value)
+  writeFully(fd, bits.toBytes(), firstByte)
 }
 
 function readSpan(fd: number, bytes: Uint8Array, position: number): number {
