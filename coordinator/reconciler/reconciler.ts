@@ -4,39 +4,21 @@
  * can be repeated: records are durable before anything of them is sent, and what was sent is sent
  * again while the world does not show it. So it may be killed at any point.
  */
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Clock } from '../../protocol/clock.ts'
 import { type Beat, leaseNumbers, type Renewal } from '../../protocol/control/index.ts'
-import { describeError } from '../../protocol/errors.ts'
-import {
-  type BundleId,
-  compareFence,
-  type Fence,
-  type GroupId,
-  type PeerId,
-  parseSlotId,
-  type SlotId,
-} from '../../protocol/ids.ts'
+import type { BundleId, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
-import type { Signed } from '../../protocol/wire/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
-import { type OrderSigner, ticketMs } from '../orders/index.ts'
+import type { OrderSigner } from '../orders/index.ts'
 import type { Choice } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import {
-  applyAction,
-  emptySlot,
-  hasLeft,
-  type LeaseNumbers,
-  planSlots,
-  renewable,
-  type SlotAction,
-  type SlotRecord,
-  withPlacement,
-} from '../slots/index.ts'
+import { type LeaseNumbers, planSlots, type SlotRecord } from '../slots/index.ts'
+import { createDeliveries, type Deliveries } from './deliveries.ts'
 import type { Holders } from './holders.ts'
-import type { BuiltOrder, OrderBuilder } from './order-builder.ts'
+import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
+import type { OrderBuilder } from './order-builder.ts'
+import { createPlanApplier, type PlanApplier } from './plan-applier.ts'
 import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
 import { targetsOf } from './targets.ts'
@@ -74,11 +56,6 @@ const tickMs = 1_000
 const debounceMs = 10
 /** Plans one after the other while they change records; the rest waits for the next tick. */
 const roundsMax = 8
-/** Sealing costs milliseconds each: heartbeats must not wait for hundreds of them. */
-const ordersPerRound = 32
-const ordersPerBreath = 4
-/** Longer than a beat: what the next beat shows need not be sent again. */
-const resendMs = 6_000
 
 export function createReconciler(
   numbers: LeaseNumbers,
@@ -90,9 +67,10 @@ export function createReconciler(
 class Loop implements Reconciler {
   readonly #numbers: LeaseNumbers
   readonly #parts: ReconcilerComponents
+  readonly #renewals: LeaseRenewals
+  readonly #deliveries: Deliveries
+  readonly #applier: PlanApplier
   readonly #stopped = new AbortController()
-  readonly #sent = new Map<string, number>()
-  readonly #tickets = new Map<SlotId, Readonly<{ fence: Fence; expiresMs: number }>>()
   #unplaced: ReadonlyMap<GroupId, Choice> = new Map()
   #nap = new AbortController()
   #kicked = false
@@ -101,6 +79,14 @@ class Loop implements Reconciler {
   constructor(numbers: LeaseNumbers, parts: ReconcilerComponents) {
     this.#numbers = numbers
     this.#parts = parts
+    this.#renewals = createLeaseRenewals(numbers, parts)
+    this.#deliveries = createDeliveries(parts)
+    this.#applier = createPlanApplier({
+      ...parts,
+      deliveries: this.#deliveries,
+      renewals: this.#renewals,
+      leaseEndMs: (slot) => this.#leaseEnd(slot),
+    })
   }
 
   get unplaced(): ReadonlyMap<GroupId, Choice> {
@@ -116,6 +102,10 @@ class Loop implements Reconciler {
     this.#nap.abort()
   }
 
+  renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[] {
+    return this.#renewals.renew(peer, beat)
+  }
+
   start(): void {
     this.#running = this.#run()
   }
@@ -124,34 +114,6 @@ class Loop implements Reconciler {
     this.#stopped.abort()
     this.#nap.abort()
     await this.#running
-  }
-
-  renew(peer: PeerId, { instances }: Pick<Beat, 'instances'>): readonly Renewal[] {
-    const { book, sessions, signer, nowMs } = this.#parts
-    const now = nowMs()
-    const leaseEndMs = now + this.#numbers.leaseMs
-    const renewals: Renewal[] = []
-    const node = sessions.nodes.get(peer)
-    for (const { slot, placement } of renewable(peer, instances, book)) {
-      if (node && hasLeft(node, slot)) continue
-      const { fence, bundle } = placement
-      book.setLease(slot, fence, leaseEndMs)
-      const known = this.#tickets.get(slot)
-      const isFresh =
-        known !== undefined &&
-        compareFence(known.fence, fence) === 0 &&
-        known.expiresMs - now > ticketMs / 2 &&
-        // What the node had before its hello may be lost to it.
-        known.expiresMs - ticketMs > (node?.helloMs ?? 0)
-      const renewal: Renewal = { slot, ...fence, leaseEndMs }
-      if (!isFresh) {
-        const { ticket, expiresMs } = signer.ticket(peer, bundle)
-        this.#tickets.set(slot, { fence, expiresMs })
-        renewal.ticket = ticket
-      }
-      renewals.push(renewal)
-    }
-    return renewals
   }
 
   async #run(): Promise<void> {
@@ -189,170 +151,18 @@ class Loop implements Reconciler {
         numbers: this.#numbers,
       })
       this.#unplaced = plan.unplaced
-      if (!(await this.#apply(plan.actions))) break
+      if (!(await this.#applier.apply(plan.actions))) break
     }
     this.#parts.holders.share()
-    this.#forgetSent()
+    this.#deliveries.forget()
   }
 
+  /** A lease that is not known was given before the start: it ends when those have all run out. */
   #leaseEnd(slot: SlotId): number {
     const { book, settling } = this.#parts
     const fence = book.slots.get(slot)?.placement?.fence
     const known = fence && book.leaseOf(slot, fence)
     return known ?? settling.endMs + this.#numbers.leaseMs
-  }
-
-  /** True when records changed, so that another plan may find more to do. */
-  async #apply(actions: readonly SlotAction[]): Promise<boolean> {
-    const { book } = this.#parts
-    const changed = new Map<SlotId, SlotRecord>()
-    const built: [SlotId, BuiltOrder][] = []
-    const forgotten: GroupId[] = []
-    book.mark(actions.filter(changesEpoch).map(({ slot }) => slot))
-    try {
-      for (const action of actions) {
-        if (action.do === 'forget') forgotten.push(action.group)
-        else if (action.do === 'allocate' || action.do === 'readopt') {
-          if (built.length >= ordersPerRound) continue
-          const order = this.#build(action, changed)
-          if (order) built.push([action.slot, order])
-          if (built.length % ordersPerBreath === 0) await breathe()
-        } else this.#applyOne(action, changed)
-      }
-      if (changed.size > 0) await book.commit([...changed.values()])
-    } finally {
-      book.unmark()
-    }
-    for (const [slot, { placement, signed }] of built) {
-      book.setLease(slot, placement.fence, signed.leaseEndMs)
-      this.#tickets.set(slot, { fence: placement.fence, expiresMs: signed.ticketExpiresMs })
-      this.#sendOnce('order', slot, placement)
-    }
-    for (const group of forgotten) await this.#forget(group)
-    return changed.size > 0
-  }
-
-  #applyOne(
-    action: Exclude<SlotAction, Readonly<{ do: 'allocate' | 'readopt' | 'forget' }>>,
-    changed: Map<SlotId, SlotRecord>,
-  ): void {
-    const { slot } = action
-    const record = this.#record(slot, changed)
-    if (action.do === 'redeliver') {
-      if (record.placement) this.#sendOnce('order', slot, record.placement)
-      return
-    }
-    if (action.do === 'revoke') {
-      this.#sendOnce('revoke', slot, action, action.reason)
-      return
-    }
-    const next = applyAction(record, action, this.#context(slot))
-    if (next === record) return
-    changed.set(slot, next)
-    if (action.do === 'observe') return
-    const { logger } = this.#parts
-    const { node, fence } = subjectOf(action, record)
-    const reason = 'reason' in action ? action.reason : undefined
-    const fault = 'fault' in action ? action.fault : undefined
-    logger.info({ slot, node, ...fence, did: action.do, reason, fault }, 'a slot changed')
-  }
-
-  #build(
-    action: Extract<SlotAction, Readonly<{ do: 'allocate' | 'readopt' }>>,
-    changed: Map<SlotId, SlotRecord>,
-  ): BuiltOrder | undefined {
-    const { builder, groups, logger, nowMs } = this.#parts
-    const { slot } = action
-    const record = this.#record(slot, changed)
-    const group = groups.byId(parseSlotId(slot).group)
-    if (!group) return undefined
-    try {
-      const built =
-        action.do === 'readopt'
-          ? builder.readopt(record, action.from)
-          : builder.allocate(record, { ...action, group })
-      if (!built) return undefined
-      const { placement } = built
-      changed.set(slot, withPlacement(record, placement, this.#context(slot)))
-      const { node, instance, fence } = placement
-      logger.info({ slot, node, instance, ...fence, did: action.do }, 'a slot is ordered')
-      return built
-    } catch (error) {
-      logger.error({ slot, error }, 'an order could not be made')
-      const fault = { code: 'ORDER_NOT_MADE', message: describeError(error).slice(0, 2_000) }
-      const notBeforeMs = nowMs() + 30_000
-      changed.set(slot, { ...record, fault, failures: record.failures + 1, notBeforeMs })
-      return undefined
-    }
-  }
-
-  #record(slot: SlotId, changed: ReadonlyMap<SlotId, SlotRecord>): SlotRecord {
-    return changed.get(slot) ?? this.#parts.book.slots.get(slot) ?? emptySlot(slot)
-  }
-
-  #context(slot: SlotId) {
-    const { nowMs, wallMs, groups } = this.#parts
-    const version = groups.byId(parseSlotId(slot).group)?.version ?? 0
-    return { nowMs: nowMs(), wallMs: wallMs(), leaseEndMs: this.#leaseEnd(slot), version }
-  }
-
-  /** Sends unless the same was sent a moment ago on the same stream. */
-  #sendOnce(
-    kind: 'order' | 'revoke',
-    slot: SlotId,
-    at: Readonly<{ node: PeerId; fence: Fence; order?: Signed }>,
-    reason = '',
-  ): void {
-    const { sessions, signer, nowMs } = this.#parts
-    const { node, fence, order } = at
-    const key = `${kind} ${node} ${slot} ${fence.term}.${fence.epoch}`
-    const now = nowMs()
-    if (now - (this.#sent.get(key) ?? Number.NEGATIVE_INFINITY) < resendMs) return
-    const isSent =
-      kind === 'order'
-        ? order !== undefined && sessions.send(node, { type: 'order', order })
-        : sessions.send(node, {
-            type: 'revoke',
-            revocation: signer.revocation({ slot, fence, node, reason }),
-          })
-    if (isSent) this.#sent.set(key, now)
-  }
-
-  #forgetSent(): void {
-    const beforeMs = this.#parts.nowMs() - resendMs
-    for (const [key, sentMs] of this.#sent) if (sentMs < beforeMs) this.#sent.delete(key)
-  }
-
-  async #forget(group: GroupId): Promise<void> {
-    const { book, groups, wallMs, logger } = this.#parts
-    await book.retire(group, wallMs())
-    await groups.forgetDeleted(group)
-    logger.info({ group }, 'a deleted group is gone')
-  }
-}
-
-/** Which epoch, on which node, an action is about; for the log. */
-function subjectOf(
-  action: Exclude<SlotAction, Readonly<{ do: 'allocate' | 'readopt' | 'forget' }>>,
-  { placement, fence }: SlotRecord,
-): Readonly<{ node: PeerId | undefined; fence: Fence | undefined }> {
-  if (action.do === 'release' || action.do === 'revoke') return action
-  if (action.do === 'outrank') return { node: action.node, fence: action.held.fence }
-  return placement ?? { node: undefined, fence }
-}
-
-/** Whether the slot's newest epoch becomes another one: its lease must not grow meanwhile. */
-function changesEpoch(action: SlotAction): action is Extract<SlotAction, { slot: SlotId }> {
-  switch (action.do) {
-    case 'allocate':
-    case 'readopt':
-    case 'vacate':
-    case 'fail':
-    case 'finish':
-    case 'outrank':
-      return true
-    default:
-      return false
   }
 }
 
