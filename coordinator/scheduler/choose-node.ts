@@ -5,7 +5,7 @@
  */
 import type { Capacity } from '../../protocol/control/index.ts'
 import type { PeerId } from '../../protocol/ids.ts'
-import type { GroupTarget, NodeView } from '../slots/views.ts'
+import type { GroupTarget, NodeView } from '../slots/index.ts'
 import type { NodeUsage, Usage } from './usage.ts'
 
 /** Reasons in the order in which they are tried; a node is counted under its first. */

@@ -2,8 +2,7 @@
 import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import { parseSlotId } from '../../protocol/ids.ts'
 import type { Resources } from '../../protocol/orders/index.ts'
-import type { Placement, SlotRecord } from '../slots/records.ts'
-import type { NodeView } from '../slots/views.ts'
+import type { NodeView, Placement, SlotRecord } from '../slots/index.ts'
 
 export type NodeUsage = {
   milliCpus: number

@@ -1,6 +1,6 @@
-/** Slots: what is persisted of them, how they stand, and the pure plan from desired to observed. */
-export { isFinal } from './leaving.ts'
-export { planSlots, type SlotAction, type SlotsPlan } from './plan.ts'
+/** Slots: what is persisted of them, how they stand, and what an action makes of them. Pure. */
+export type { SlotAction } from './actions.ts'
+export { blocksSlot, isFinal, isReturning, mayRelease, progressOf } from './leaving.ts'
 export {
   type Leaving,
   type Placement,
@@ -9,6 +9,7 @@ export {
   SlotRecordSchema,
 } from './records.ts'
 export { renewable } from './renewals.ts'
+export { standingOf } from './standing.ts'
 export {
   applyAction,
   emptySlot,

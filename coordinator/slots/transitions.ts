@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { compareFence, type Epoch, type Fence, type SlotId, type Term } from '../../protocol/ids.ts'
 import { type Allocation, allocationCodec } from '../../protocol/orders/index.ts'
-import type { SlotAction } from './plan.ts'
+import type { SlotAction } from './actions.ts'
 import type { Leaving, Placement, SlotRecord } from './records.ts'
 
 export type TransitionContext = Readonly<{

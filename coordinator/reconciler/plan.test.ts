@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { GroupId } from '../../protocol/ids.ts'
-import { SlotWorld } from './slots.model.ts'
+import { SlotWorld } from './plan.model.ts'
 
 const groupId = (index: number): GroupId => `00000000-0000-4000-8000-00000000000${index}` as GroupId
 
@@ -46,7 +46,7 @@ function newWorld(): SlotWorld {
   return world
 }
 
-describe('coordinator/slots', () => {
+describe('coordinator/reconciler: the plan', () => {
   it('holds its promises over any history, and converges when faults stop', function () {
     this.timeout(60_000)
     fc.assert(

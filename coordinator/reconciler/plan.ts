@@ -1,7 +1,7 @@
 /**
  * The pure step: desired groups and observed nodes in, a plan as data out. It is level-triggered:
  * the same world gives the same plan however it came about, so a crash between any two effects
- * loses nothing. Applied elsewhere (reconciler/), simulated in the tests beside it.
+ * loses nothing. Applied by plan-applier.ts, simulated in the tests beside it.
  *
  *     vacant ── allocate ──▶ placed ── lapsed ──▶ vacant + leaving(lapsed) ── node returns ─┐
  *        ▲                    │  ▲                                                          │
@@ -11,7 +11,6 @@
  *
  * Example: nomad, `scheduler/reconciler/reconcile_cluster.go`.
  */
-import type { Fault } from '../../protocol/control/index.ts'
 import {
   compareFence,
   type Fence,
@@ -29,34 +28,18 @@ import {
   householdsOf,
   type Usage,
 } from '../scheduler/index.ts'
-import { blocksSlot, isReturning, mayRelease, progressOf } from './leaving.ts'
-import type { Leaving, PlacementState, SlotRecord } from './records.ts'
-import { standingOf } from './standing.ts'
-import type { GroupTarget, Held, SlotsInput } from './views.ts'
-
-export type SlotAction =
-  /** A new epoch on `node`. */
-  | Readonly<{ do: 'allocate'; slot: SlotId; node: PeerId; gpuUuids: readonly string[] }>
-  /** A new epoch for the container that `from` still runs. */
-  | Readonly<{ do: 'readopt'; slot: SlotId; from: Leaving }>
-  /** The same bytes once more. */
-  | Readonly<{ do: 'redeliver'; slot: SlotId }>
-  /** The placement is no longer the slot's; `why` says whether it may come back. */
-  | Readonly<{ do: 'vacate'; slot: SlotId; why: Leaving['why']; reason: string }>
-  | Readonly<{ do: 'fail'; slot: SlotId; fault: Fault }>
-  | Readonly<{ do: 'finish'; slot: SlotId; exitCode: number }>
-  /** The node shows another state than the record. */
-  | Readonly<{ do: 'observe'; slot: SlotId; state: PlacementState }>
-  /** Tell the node to stop this epoch; again and again until it shows that it has. */
-  | Readonly<{ do: 'revoke'; slot: SlotId; node: PeerId; fence: Fence; reason: string }>
-  /** An older epoch is certainly over. */
-  | Readonly<{ do: 'release'; slot: SlotId; node: PeerId; fence: Fence }>
-  /** A node holds an order of ours that the store does not know: the fence rises above it. */
-  | Readonly<{ do: 'outrank'; slot: SlotId; node: PeerId; held: Held; mayReturn: boolean }>
-  /** The slot is wanted anew: what it finished or failed at does not count any more. */
-  | Readonly<{ do: 'reset'; slot: SlotId }>
-  /** The deleted group's slots are all over. */
-  | Readonly<{ do: 'forget'; group: GroupId }>
+import {
+  blocksSlot,
+  type GroupTarget,
+  isReturning,
+  type Leaving,
+  mayRelease,
+  progressOf,
+  type SlotAction,
+  type SlotRecord,
+  type SlotsInput,
+  standingOf,
+} from '../slots/index.ts'
 
 export type SlotsPlan = Readonly<{
   actions: readonly SlotAction[]

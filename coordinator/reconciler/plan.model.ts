@@ -24,10 +24,10 @@ import {
   type NodeView,
   nextFence,
   type Placement,
-  planSlots,
   type SlotRecord,
   withPlacement,
-} from './index.ts'
+} from '../slots/index.ts'
+import { planSlots } from './plan.ts'
 
 export const numbers: LeaseNumbers = { leaseMs: 15_000, skewMs: 2_000, guardMs: 60_000 }
 const beatMs = 5_000
