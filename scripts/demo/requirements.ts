@@ -1,7 +1,6 @@
 /** What the demo needs of this machine, so that it says so in one line instead of failing halfway. */
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { PotluckError } from '../../protocol/errors.ts'
+import { type Machine, missingPrograms } from '../street/machine.ts'
 
 /** Program → Debian package. */
 const programs = {
@@ -15,8 +14,6 @@ const programs = {
   perl: 'perl-base',
 } as const
 
-export type Machine = Readonly<{ platform: string; uid: number | undefined; path: string }>
-
 /** @throws {PotluckError} DEMO_NOT_HERE names what is missing, and the package that brings it. */
 export function requireMachine(machine: Machine): void {
   const missing = missingOf(machine)
@@ -29,20 +26,5 @@ export function missingOf({ platform, uid, path }: Machine): string | undefined 
   if (uid !== 0) {
     return 'root: each node gets a network namespace and a Docker engine of its own'
   }
-  const absent = Object.entries(programs).filter(([program]) => !isInPath(program, path))
-  if (absent.length === 0) return undefined
-  const names = absent.map(([program]) => program).join(', ')
-  const packages = [...new Set(absent.map(([, name]) => name))].join(' ')
-  return `${names} (Debian: apt-get install --no-install-recommends ${packages})`
-}
-
-function isInPath(program: string, path: string): boolean {
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return missingPrograms(programs, path)
 }

@@ -5,6 +5,7 @@ import { describeError } from '../../protocol/errors.ts'
 import { demoImage } from '../image/index.ts'
 import { type ExitCode, exitCodes } from '../potluck/exit-codes.ts'
 import { createRunFolder, type RunFolder } from '../street/index.ts'
+import { thisMachine } from '../street/machine.ts'
 import { playActs } from './acts.ts'
 import { findLeft, runParent, sweep, sweepDeadRuns } from './leftovers.ts'
 import { createDemoNetwork, type DemoNetworkOwner } from './network.ts'
@@ -34,7 +35,7 @@ export async function runDemo(
   world: World,
 ): Promise<{ record: Record; code: ExitCode }> {
   const { env, screen } = world
-  requireMachine({ platform: process.platform, uid: process.getuid?.(), path: env.PATH ?? '' })
+  requireMachine(thisMachine(env))
   for (const name of await sweepDeadRuns()) screen.line(`removed what ${name} left, a killed run`)
   const record = createRecord()
   const run = await createRunFolder({ parent: runParent })

@@ -1,7 +1,6 @@
 /** Whether real engines can be had here; if not, what is missing, in one line. */
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { PotluckError } from '../../protocol/errors.ts'
+import { type Machine, missingPrograms } from '../street/machine.ts'
 
 /** Program → Debian package. */
 const programs = {
@@ -13,8 +12,6 @@ const programs = {
   iptables: 'iptables',
   nsenter: 'util-linux',
 } as const
-
-type Machine = Readonly<{ platform: string; uid: number | undefined; path: string }>
 
 /** @throws {PotluckError} DEV_NO_ENGINE */
 export function requireEngines(machine: Machine): void {
@@ -30,20 +27,5 @@ export function requireEngines(machine: Machine): void {
 export function missingForEngines({ platform, uid, path }: Machine): string | undefined {
   if (platform !== 'linux') return 'Linux'
   if (uid !== 0) return 'root (network namespaces, dockerd)'
-  const absent = Object.entries(programs).filter(([program]) => !isInPath(program, path))
-  if (absent.length === 0) return undefined
-  const packages = [...new Set(absent.map(([, name]) => name))]
-  const names = absent.map(([program]) => program).join(', ')
-  return `${names} (Debian: apt-get install --no-install-recommends ${packages.join(' ')})`
-}
-
-function isInPath(program: string, path: string): boolean {
-  return path.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return missingPrograms(programs, path)
 }

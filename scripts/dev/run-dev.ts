@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { PotluckError } from '../../protocol/errors.ts'
 import type { CliContext } from '../potluck/cli-context.ts'
 import { type ExitCode, exitCodes } from '../potluck/exit-codes.ts'
+import { thisMachine } from '../street/machine.ts'
 import { type Child, ChildEndedError, describeExit } from './child.ts'
 import { createDevNetwork, type DevNetwork } from './dev-network.ts'
 import { requireEngines } from './engine-need.ts'
@@ -30,10 +31,10 @@ type World = Pick<CliContext, 'env' | 'stdout' | 'stderr' | 'events'>
 /** @throws what kept it from starting, when all is removed again. */
 export async function runDev(options: DevOptions, world: World): Promise<ExitCode> {
   const { stdout, stderr, env } = world
-  const user = { platform: process.platform, uid: process.getuid?.() }
+  const machine = thisMachine(env)
   const tell = (text: string): void => stderr(`potluck dev: ${text}\n`)
-  if (options.engine === 'docker') requireEngines({ ...user, path: env.PATH ?? '' })
-  const isRoot = user.platform === 'linux' && user.uid === 0
+  if (options.engine === 'docker') requireEngines(machine)
+  const isRoot = machine.platform === 'linux' && machine.uid === 0
   await sweepDeadRuns({ engines: isRoot, tell })
 
   const run = await createRun(options.engine === 'docker' ? diskParent : tmpdir())

@@ -3,10 +3,10 @@
  * web page. For tests, and for the reference that `potluck dev` offers to be deployed at once.
  */
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { PotluckError } from '../../protocol/errors.ts'
 import type { TarEntry } from '../../protocol/tar/index.ts'
+import { findProgram } from '../street/machine.ts'
 import { buildImage, type Image } from './image.ts'
 import { layerOfEntries } from './layer.ts'
 import type { ImageFormat } from './media-types.ts'
@@ -71,14 +71,8 @@ export async function smallImage({
 }
 
 function findBusybox(): string {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    try {
-      accessSync(join(folder, 'busybox'), constants.X_OK)
-      return join(folder, 'busybox')
-    } catch {
-      // not in this folder
-    }
-  }
+  const found = findProgram('busybox', process.env.PATH ?? '')
+  if (found) return found
   throw new PotluckError('NO_BUSYBOX', 'busybox is missing; install busybox-static')
 }
 

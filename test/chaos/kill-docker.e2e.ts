@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { missingForEngines } from '../../scripts/dev/engine-need.ts'
 import { type Image, pushImage } from '../../scripts/image/index.ts'
+import { thisMachine } from '../../scripts/street/machine.ts'
 import { amissInApi, type Desired } from './desired.ts'
 import { type ContainerSight, createEngineSight, type EngineSight } from './engine-sight.ts'
 import type { Member } from './member.ts'
@@ -17,12 +18,7 @@ import { openSlowLine, type SlowLine } from './slow-line.ts'
 import { createTenant, type InstanceSight, type Look, type Tenant } from './tenant.ts'
 import { createWatcher, type Watcher } from './watcher.ts'
 
-const machine = {
-  platform: process.platform,
-  uid: process.getuid?.(),
-  path: process.env.PATH ?? '',
-}
-const missing = missingForEngines(machine)
+const missing = missingForEngines(thisMachine(process.env))
 const nodeCount = 4
 const replicas = 2
 /** Takes a node seconds at the rate below, so that it can be killed in the middle. */

@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { type Figures, missingOf } from '../../scripts/demo/index.ts'
 import { createProcesses, createRunFolder, type RunFolder } from '../../scripts/street/index.ts'
+import { thisMachine } from '../../scripts/street/machine.ts'
 
 const demo = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url))
-const { platform, env } = process
-const missing = missingOf({ platform, uid: process.getuid?.(), path: env.PATH ?? '' })
+const missing = missingOf(thisMachine(process.env))
 const suite = missing === undefined ? describe : describe.skip
 
 suite(`the demo${missing === undefined ? '' : ` (skipped: it needs ${missing})`}`, function () {

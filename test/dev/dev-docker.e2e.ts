@@ -15,16 +15,13 @@ import {
   pattern,
   runCommand,
 } from '../../scripts/street/index.ts'
+import { thisMachine } from '../../scripts/street/machine.ts'
 import { createNamespaces } from '../../scripts/street/namespaces.ts'
 import { type Client, createClient } from './client.ts'
 import { type Dev, startDev } from './dev-process.ts'
 import { hostForwarding, leftBehind, nothing, untilNoProcess } from './left-behind.ts'
 
-const missing = missingForEngines({
-  platform: process.platform,
-  uid: process.getuid?.(),
-  path: process.env.PATH ?? '',
-})
+const missing = missingForEngines(thisMachine(process.env))
 const suite = missing === undefined ? describe : describe.skip
 const why = missing === undefined ? '' : ` (skipped: it needs ${missing})`
 
