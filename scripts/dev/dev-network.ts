@@ -2,20 +2,18 @@
  * A whole network of real processes on one machine: what is started, in which order, and how it
  * ends. Everything that it makes lies in one folder or bears its name.
  */
-import { fileURLToPath } from 'node:url'
 import { pushImage, smallImage } from '../image/index.ts'
 import type { Settings } from '../network/index.ts'
-import { createProcesses, runVariable } from '../street/processes.ts'
+import type { Child } from '../street/child.ts'
+import { connected, ready } from '../street/potluck.ts'
+import { createProcesses } from '../street/processes.ts'
 import { startRegistry } from '../street/registry.ts'
-import { insideNamespace } from '../street/run-command.ts'
-import { type Child, logLine, readyLine, startChild } from './child.ts'
-import { compileCache } from './compile-cache.ts'
+import { environmentOf, startChild, tetheredCommand } from './child.ts'
 import { readCoordinator } from './coordinator-ready.ts'
-import { freePort } from './free-port.ts'
 import { createHomes, type Homes } from './homes.ts'
 import { applyHostRules } from './host-rules.ts'
 import type { Run } from './run.ts'
-import { writeDevSettings } from './settings.ts'
+import { choosePlaces, writeDevSettings } from './settings.ts'
 import { sweepRun } from './sweep.ts'
 
 export type DevInit = Readonly<{
@@ -48,13 +46,11 @@ export interface DevNetwork {
   readonly vital: readonly Child[]
 }
 
-/** The mesh ports on the host's address in the homes' network, where nobody else is. */
-const homesPorts = { coordinator: 4001, cache: 4002 }
+/** Generous: a start takes seconds, but the machine may be busy. */
+export const startMs = 120_000
 /** A goodbye, containers that heed SIGTERM, an engine that ends. */
 const nodeStopMs = 25_000
 const otherStopMs = 5_000
-const potluck = fileURLToPath(new URL('../potluck.ts', import.meta.url))
-const tether = new URL('./tether.ts', import.meta.url).href
 
 /** Owns what it starts: `stop()` is to be called also after a start that failed. */
 export function createDevNetwork(init: DevInit) {
@@ -65,14 +61,10 @@ export function createDevNetwork(init: DevInit) {
   let images: ReturnType<typeof startImages> | undefined
 
   const start = (noun: string, name: string, config: string, namespace?: string): Child => {
-    const command = [
-      ...[process.execPath, '--import', tether, potluck, noun, 'run'],
-      ...['--config', config, '--json', '--log-level', 'info'],
-    ]
     const child = startChild({
       name,
-      command: namespace === undefined ? command : insideNamespace(namespace, command),
-      env: { NODE_COMPILE_CACHE: compileCache, ...ownEnv(env), [runVariable]: run.name },
+      command: tetheredCommand(noun, config, { logLevel: 'info', namespace }),
+      env: environmentOf(run, env),
       logFile: `${run.path}/${name}.log`,
     })
     children.push(child)
@@ -95,17 +87,13 @@ export function createDevNetwork(init: DevInit) {
 
   return {
     children: children as readonly Child[],
-    /** @throws {ChildEndedError} @throws the signal's reason. */
+    /** @throws {NotReadyError} a process ended or was too slow. @throws the signal's reason. */
     async start(signal: AbortSignal): Promise<DevNetwork> {
+      const wait = { signal, deadlineMs: startMs }
       images = startImages()
       images.catch(() => {}) // awaited below, perhaps after another failure
       if (engine === 'docker') homes = await createHomes({ run })
-      const host = homes?.hostIpv4 ?? '127.0.0.1'
-      const port = async (fixed: number): Promise<number> => (homes ? fixed : freePort(host))
-      const places = {
-        coordinator: { host, port: await port(homesPorts.coordinator) },
-        cache: { host, port: await port(homesPorts.cache) },
-      }
+      const places = await choosePlaces(homes)
       const settings = await writeDevSettings({ ...init, places })
       if (homes) {
         const tcpPorts = Object.values(places).map((place) => place.port)
@@ -118,13 +106,11 @@ export function createDevNetwork(init: DevInit) {
       for (let number = 1; number <= nodes; number++) peers.push(await startNode(number, settings))
       onStep(`started ${children.map(({ name }) => name).join(', ')}`)
 
-      const facts = await readCoordinator(await coordinator.waitFor(readyLine, { signal }))
+      const facts = await readCoordinator(await ready(coordinator, wait))
       onStep(`the API answers at ${facts.baseUrl}`)
       await Promise.all(
         peers.map(async (peer) => {
-          await peer.waitFor(readyLine, { signal })
-          // Its hello brought capacity and keys, and was welcomed.
-          await peer.waitFor(logLine('connected to the coordinator'), { signal })
+          await connected(peer, wait)
           onStep(`${peer.name} is connected`)
         }),
       )
@@ -152,11 +138,8 @@ export function createDevNetwork(init: DevInit) {
 /** Nodes while the coordinator still hears their goodbyes. */
 async function stopInOrder(children: readonly Child[]): Promise<void> {
   const isNode = ({ name }: Child): boolean => name.startsWith('node-')
-  await Promise.all(children.filter(isNode).map((child) => child.stop(nodeStopMs)))
-  await Promise.all(children.filter((child) => !isNode(child)).map((it) => it.stop(otherStopMs)))
-}
-
-/** A setting in the environment of who starts us is meant for another network. */
-function ownEnv(env: DevInit['env']): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('POTLUCK_')))
+  await Promise.all(children.filter(isNode).map((child) => child.stop({ graceMs: nodeStopMs })))
+  await Promise.all(
+    children.filter((child) => !isNode(child)).map((it) => it.stop({ graceMs: otherStopMs })),
+  )
 }

@@ -1,11 +1,9 @@
 /** `potluck dev` from start to stop: cleans up after dead runs, starts, waits, tears down. */
 import { tmpdir } from 'node:os'
 import { PotluckError } from '../../protocol/errors.ts'
-import type { CliContext } from '../potluck/cli-context.ts'
-import { type ExitCode, exitCodes } from '../potluck/exit-codes.ts'
+import type { Child, Exit } from '../street/child.ts'
 import { thisMachine } from '../street/machine.ts'
-import { type Child, ChildEndedError, describeExit } from './child.ts'
-import { createDevNetwork, type DevNetwork } from './dev-network.ts'
+import { createDevNetwork, type DevNetwork, startMs } from './dev-network.ts'
 import { requireEngines } from './engine-need.ts'
 import { createRun, deadRuns, type Run } from './run.ts'
 import { readyStory } from './story.ts'
@@ -19,17 +17,27 @@ export type DevOptions = Readonly<{
   json: boolean
 }>
 
-/** Generous: a start takes seconds, but the machine may be busy. */
-const startMs = 120_000
 /** npm hands on the Ctrl-C that the terminal has sent already; that is one wish, not two. */
 const sameWishMs = 500
 /** Layers and volumes may be large, and /tmp is memory on many machines. */
 const diskParent = '/var/tmp'
 
-type World = Pick<CliContext, 'env' | 'stdout' | 'stderr' | 'events'>
+type Listener = (...args: unknown[]) => void
+type World = Readonly<{
+  env: Readonly<Record<string, string | undefined>>
+  /** What was asked for. */
+  stdout: (text: string) => void
+  /** The story. */
+  stderr: (text: string) => void
+  /** Signals. */
+  events: Readonly<{
+    on(name: string, listener: Listener): unknown
+    off(name: string, listener: Listener): unknown
+  }>
+}>
 
-/** @throws what kept it from starting, when all is removed again. */
-export async function runDev(options: DevOptions, world: World): Promise<ExitCode> {
+/** Resolves when it was asked to stop. @throws what ended it else, when all is removed again. */
+export async function runDev(options: DevOptions, world: World): Promise<void> {
   const { stdout, stderr, env } = world
   const machine = thisMachine(env)
   const tell = (text: string): void => stderr(`potluck dev: ${text}\n`)
@@ -50,10 +58,8 @@ export async function runDev(options: DevOptions, world: World): Promise<ExitCod
     const facts = { ...up.facts, folder: run.path, processes: pids(up.children) }
     stdout(options.json ? `${JSON.stringify(facts)}\n` : readyStory(up.facts, run.path))
     await Promise.race([untilAborted(wish.signal), untilBroken(up, wish.signal, tell)])
-    return exitCodes.ok
   } catch (error) {
     if (!wish.signal.aborted) throw error
-    return exitCodes.ok
   } finally {
     tell('stopping')
     wish.stopping()
@@ -152,7 +158,13 @@ async function untilBroken(
     throw new PotluckError('DEV_NO_NODES', 'the last node has ended, so all was stopped')
   })
   const vitalGone = vital.map(async ({ name, exited }) => {
-    throw new ChildEndedError(name, await exited, [])
+    const exit = await exited
+    throw new PotluckError('DEV_PROCESS_ENDED', describeExit(name, exit), { fields: { name } })
   })
   await Promise.race([nodesGone, ...vitalGone])
+}
+
+/** `cache ended with SIGKILL` */
+function describeExit(name: string, { code, signal }: Exit): string {
+  return `${name} ended with ${signal ?? `status ${code}`}`
 }

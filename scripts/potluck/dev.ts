@@ -3,6 +3,7 @@ import { enableCompileCache } from 'node:module'
 import { Command, Option } from 'commander'
 import { compileCache } from '../dev/compile-cache.ts'
 import type { CliContext } from './cli-context.ts'
+import { exitCodes } from './exit-codes.ts'
 import { UsageError } from './report-error.ts'
 
 type Options = Readonly<{
@@ -52,7 +53,8 @@ export function devCommand(context: CliContext): Command {
     }
     enableCompileCache(compileCache)
     const { runDev } = await import('../dev/index.ts')
-    context.exitCode = await runDev(options, context)
+    await runDev(options, context)
+    context.exitCode = exitCodes.ok
   })
   return dev
 }

@@ -7,9 +7,10 @@ import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
+import { type Child, pattern, type Wait } from './child.ts'
 import { cgroupsOf, processesOf } from './leftovers.ts'
 import type { Namespace } from './namespaces.ts'
-import { type Child, type Processes, pattern, type Wait } from './processes.ts'
+import type { Processes } from './processes.ts'
 import { runCommand } from './run-command.ts'
 import type { RunFolder } from './run-folder.ts'
 

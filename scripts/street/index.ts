@@ -1,16 +1,10 @@
 /** A street of homes with real engines and a real registry, on one machine. */
+export { type Child, jsonLine, type Line, pattern } from './child.ts'
 export { startEngine } from './engine.ts'
 export { countLeftovers, findLeftovers, type Leftovers } from './leftovers.ts'
 export type { Namespace } from './namespaces.ts'
 export { connected, potluckCommand, ready } from './potluck.ts'
-export {
-  type Child,
-  createProcesses,
-  jsonLine,
-  type Line,
-  type Processes,
-  pattern,
-} from './processes.ts'
+export { createProcesses, type Processes } from './processes.ts'
 export { type Reach, reachInto } from './reach.ts'
 export { type BlobReads, type Credentials, type Registry, startRegistry } from './registry.ts'
 export { runCommand } from './run-command.ts'

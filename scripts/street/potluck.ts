@@ -3,7 +3,7 @@
  * lines by which it is seen that they are ready, so that nobody guesses how long a start takes.
  */
 import { fileURLToPath } from 'node:url'
-import { type Child, jsonLine, type Wait } from './processes.ts'
+import { type Child, jsonLine, type Wait } from './child.ts'
 
 const program = fileURLToPath(new URL('../potluck.ts', import.meta.url))
 

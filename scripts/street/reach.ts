@@ -7,8 +7,9 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Agent } from 'undici'
+import { type Child, pattern, type Wait } from './child.ts'
 import type { Namespace } from './namespaces.ts'
-import { type Child, type Processes, pattern, type Wait } from './processes.ts'
+import type { Processes } from './processes.ts'
 import type { RunFolder } from './run-folder.ts'
 
 export interface Reach {

@@ -5,7 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Child, type Line, type Processes, pattern, type Wait } from './processes.ts'
+import { type Child, type Line, pattern, type Wait } from './child.ts'
+import type { Processes } from './processes.ts'
 import { runCommand } from './run-command.ts'
 import type { RunFolder } from './run-folder.ts'
 

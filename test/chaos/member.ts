@@ -4,7 +4,9 @@
  * is told apart from what one before it said.
  */
 import { readFile } from 'node:fs/promises'
-import { type Child, logLine, readyLine, startChild } from '../../scripts/dev/child.ts'
+import { startChild } from '../../scripts/dev/child.ts'
+import type { Child } from '../../scripts/street/child.ts'
+import { connected, ready } from '../../scripts/street/potluck.ts'
 
 export type MemberInit = Readonly<{
   name: string
@@ -38,6 +40,9 @@ export interface Member {
 }
 
 export type LogLine = Readonly<Record<string, unknown> & { msg?: string; time?: unknown }>
+
+/** The caller's signal is the nearer bound. */
+const readyMs = 300_000
 
 export function createMember(init: MemberInit): Member {
   const { name, role, command, env, folder } = init
@@ -75,11 +80,10 @@ export function createMember(init: MemberInit): Member {
     },
     async ready(signal) {
       const now = running()
-      const line = await now.waitFor(readyLine, { signal })
+      const wait = { signal, deadlineMs: readyMs }
+      const line = await ready(now, wait)
       peer = String(line.peer)
-      if (role !== 'coordinator') {
-        await now.waitFor(logLine('connected to the coordinator'), { signal })
-      }
+      if (role !== 'coordinator') await connected(now, wait)
       return line
     },
     async kill() {
@@ -87,7 +91,7 @@ export function createMember(init: MemberInit): Member {
       await child?.exited
     },
     async stop(graceMs) {
-      await child?.stop(graceMs)
+      await child?.stop({ graceMs })
     },
     signal: (signalName) => running().kill(signalName),
     log: () => logOf(starts),

@@ -3,19 +3,17 @@
  * files and folders as `potluck dev` has, without its rule that all ends when one does.
  */
 import { cp, readFile, writeFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-import { compileCache } from '../../scripts/dev/compile-cache.ts'
+import { environmentOf, tetheredCommand } from '../../scripts/dev/child.ts'
 import { type CoordinatorFacts, readCoordinator } from '../../scripts/dev/coordinator-ready.ts'
 import { freePort } from '../../scripts/dev/free-port.ts'
 import { createHomes, type Homes } from '../../scripts/dev/homes.ts'
 import { applyHostRules } from '../../scripts/dev/host-rules.ts'
 import { createRun, type Run } from '../../scripts/dev/run.ts'
-import { writeDevSettings } from '../../scripts/dev/settings.ts'
+import { choosePlaces, writeDevSettings } from '../../scripts/dev/settings.ts'
 import { sweepRun } from '../../scripts/dev/sweep.ts'
 import type { Settings } from '../../scripts/network/index.ts'
-import { createProcesses, runVariable } from '../../scripts/street/processes.ts'
+import { createProcesses } from '../../scripts/street/processes.ts'
 import { type Registry, startRegistry } from '../../scripts/street/registry.ts'
-import { insideNamespace } from '../../scripts/street/run-command.ts'
 import { createMember, type Member } from './member.ts'
 
 export type ChaosInit = Readonly<{
@@ -42,10 +40,6 @@ export interface ChaosNetwork {
   stop(): Promise<void>
 }
 
-const potluck = fileURLToPath(new URL('../../scripts/potluck.ts', import.meta.url))
-const tether = new URL('../../scripts/dev/tether.ts', import.meta.url).href
-/** On the host's address in the homes' network, where nobody else is. */
-const homesPorts = { coordinator: 4001, cache: 4002 }
 const nodeStopMs = 30_000
 const otherStopMs = 5_000
 
@@ -72,8 +66,8 @@ export async function startChaosNetwork(init: ChaosInit): Promise<ChaosNetwork> 
     const member = (noun: Member['role'], name: string, config: string, namespace?: string) => {
       const made = createMember({
         ...{ name, role: noun, folder: run.path },
-        command: commandOf(noun, config, namespace),
-        env: { NODE_COMPILE_CACHE: compileCache, ...ownEnv(), [runVariable]: run.name },
+        command: tetheredCommand(noun, config, { logLevel: 'debug', namespace }),
+        env: environmentOf(run, process.env),
       })
       all.push(made)
       made.start()
@@ -105,21 +99,8 @@ export async function startChaosNetwork(init: ChaosInit): Promise<ChaosNetwork> 
   }
 }
 
-function commandOf(noun: string, config: string, namespace?: string): readonly string[] {
-  const command = [
-    ...[process.execPath, '--import', tether, potluck, noun, 'run'],
-    ...['--config', config, '--json', '--log-level', 'debug'],
-  ]
-  return namespace === undefined ? command : insideNamespace(namespace, command)
-}
-
 async function prepare(init: ChaosInit, run: Run, homes?: Homes): Promise<Settings> {
-  const host = homes?.hostIpv4 ?? '127.0.0.1'
-  const port = async (fixed: number): Promise<number> => (homes ? fixed : await freePort(host))
-  const places = {
-    coordinator: { host, port: await port(homesPorts.coordinator) },
-    cache: { host, port: await port(homesPorts.cache) },
-  }
+  const places = await choosePlaces(homes)
   const { engine, reconnectWindow } = init
   // A fixed port: a restarted coordinator must be found where it was.
   const apiPort = await freePort('127.0.0.1')
@@ -145,11 +126,4 @@ async function keepLogs(run: Run, folder: string): Promise<void> {
 
 async function limitDownload(config: string, rate: string): Promise<void> {
   await writeFile(config, `\n[bandwidth]\ndownload = "${rate}"\n`, { flag: 'a' })
-}
-
-/** A setting in the environment of who starts us is meant for another network. */
-function ownEnv(): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('POTLUCK_')),
-  )
 }

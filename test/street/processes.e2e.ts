@@ -1,13 +1,9 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { expect } from 'chai'
+import { jsonLine, pattern } from '../../scripts/street/child.ts'
 import { countLeftovers, findLeftovers } from '../../scripts/street/leftovers.ts'
-import {
-  createProcesses,
-  jsonLine,
-  type Processes,
-  pattern,
-} from '../../scripts/street/processes.ts'
+import { createProcesses, type Processes } from '../../scripts/street/processes.ts'
 import { createRunFolder, type RunFolder } from '../../scripts/street/run-folder.ts'
 
 const node = (code: string): string[] => [process.execPath, '-e', code]
