@@ -3,7 +3,7 @@
  * schema can say refused (image syntax, GPU classes, which credentials). Pure.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { RegistryCredentials } from '../../protocol/control/messages.ts'
+import type { RegistryCredentials } from '../../protocol/control/index.ts'
 import {
   type GroupChange,
   type GroupExtension,

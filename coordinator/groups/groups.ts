@@ -5,7 +5,10 @@
  */
 import { randomUUID } from 'node:crypto'
 import { Compile } from 'typebox/compile'
-import { CredentialsSchema, type RegistryCredentials } from '../../protocol/control/messages.ts'
+import {
+  CredentialsSchema,
+  type RegistryCredentials,
+} from '../../protocol/control/image-messages.ts'
 import { describeError } from '../../protocol/errors.ts'
 import type { GroupId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'

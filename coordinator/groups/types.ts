@@ -4,7 +4,7 @@
  * any of it kept only in memory, a tenant's acknowledged request would not survive a crash.
  */
 import Type, { type Static } from 'typebox'
-import type { RegistryCredentials } from '../../protocol/control/messages.ts'
+import type { RegistryCredentials } from '../../protocol/control/index.ts'
 import type { GroupId } from '../../protocol/ids.ts'
 import { RestartPolicySchema } from '../../protocol/orders/schemas.ts'
 import {

@@ -2,7 +2,7 @@
  * What the API needs to know of the control plane, and nothing more: observed state, never the way
  * it came about. With it the API is tested without a mesh, and the scheduler without HTTP.
  */
-import type { Fault } from '../../protocol/control/messages.ts'
+import type { Fault } from '../../protocol/control/index.ts'
 import type { Epoch, GroupId, InstanceId, PeerId, Term } from '../../protocol/ids.ts'
 
 /** The contract's words. Restarting is `creating`; a failed one is `stopping` until replaced. */

@@ -11,19 +11,9 @@ import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { createLink, type Link, type Mesh } from '../mesh/index.ts'
 import { type Channel, openChannel } from '../wire/index.ts'
-import {
-  type Beat,
-  type BeatAnswer,
-  controlLimits,
-  controlProtocol,
-  type DownMessage,
-  downCodec,
-  type Hello,
-  leaseNumbers,
-  type UpMessage,
-  upCodec,
-  type Welcome,
-} from './messages.ts'
+import { type BeatAnswer, type DownMessage, downCodec, type Welcome } from './down-messages.ts'
+import { controlLimits, controlProtocol, leaseNumbers } from './protocol.ts'
+import { type Beat, type Hello, type UpMessage, upCodec } from './up-messages.ts'
 
 export type ControlHandlers = Readonly<{
   /** What this peer is and holds, now. */

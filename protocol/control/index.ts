@@ -7,4 +7,18 @@ export {
   createControlLink,
 } from './control-link.ts'
 export { type CoordinatorTime, createCoordinatorTime } from './coordinator-time.ts'
-export * from './messages.ts'
+export * from './down-messages.ts'
+export * from './facts.ts'
+export {
+  CredentialsSchema,
+  credentialsCodec,
+  type ImageBlob,
+  type IngestSecrets,
+  IngestSecretsSchema,
+  ingestSecretsCodec,
+  type RegistryCredentials,
+  type ResolvedManifest,
+  ResolvedManifestSchema,
+} from './image-messages.ts'
+export * from './protocol.ts'
+export * from './up-messages.ts'
