@@ -11,7 +11,9 @@ import {
   type TestCoordinator,
   type TestNetwork,
 } from './testing/coordinator.ts'
-import { FakeCache, FakeNode, fakeImage } from './testing/fake-peer.ts'
+import { FakeCache } from './testing/fake-cache.ts'
+import { fakeImage } from './testing/fake-image.ts'
+import { FakeNode } from './testing/fake-node.ts'
 
 describe('coordinator', () => {
   let net: TestNetwork

@@ -6,7 +6,7 @@ import { errorCode } from '../../protocol/errors.ts'
 import type { BundleId, Digest, PeerId } from '../../protocol/ids.ts'
 import { drawKeyPair } from '../../protocol/sealing/index.ts'
 import { PeerState } from '../sessions/index.ts'
-import { fakeImage, fakeImageOf } from '../testing/fake-peer.ts'
+import { fakeImage, fakeImageOf } from '../testing/fake-image.ts'
 import { type CacheDesk, createCacheDesk } from './cache-desk.ts'
 
 const reference = 'registry.example/acme/hello:1'

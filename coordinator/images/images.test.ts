@@ -9,7 +9,7 @@ import type { GroupInput, GroupRecord, Groups } from '../groups/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import { PeerState } from '../sessions/index.ts'
 import { eventually } from '../testing/coordinator.ts'
-import { fakeImage, fakeImageOf } from '../testing/fake-peer.ts'
+import { fakeImage, fakeImageOf } from '../testing/fake-image.ts'
 import type { CacheDesk } from './cache-desk.ts'
 import { ImageFaultError, type Images, openBlobKeys, openImages } from './index.ts'
 

@@ -11,7 +11,8 @@ import {
   type TestCoordinator,
   type TestNetwork,
 } from '../testing/coordinator.ts'
-import { FakeCache, FakeNode } from '../testing/fake-peer.ts'
+import { FakeCache } from '../testing/fake-cache.ts'
+import { FakeNode } from '../testing/fake-node.ts'
 import { createHouseholds } from './index.ts'
 
 describe('coordinator/sessions', () => {
