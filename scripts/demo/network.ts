@@ -7,9 +7,8 @@ import type { Agent } from 'undici'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { PotluckError } from '../../protocol/errors.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import { type CoordinatorFacts, readCoordinator } from '../dev/coordinator-ready.ts'
 import { type Image, pushImage } from '../image/index.ts'
-import { nodeFolders } from '../network/index.ts'
+import { type CoordinatorFacts, nodeFolders, readCoordinator } from '../network/index.ts'
 import {
   type Child,
   type Credentials,

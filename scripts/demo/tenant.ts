@@ -6,7 +6,7 @@ import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Agent, request } from 'undici'
 import { PotluckError } from '../../protocol/errors.ts'
-import type { CoordinatorFacts } from '../dev/coordinator-ready.ts'
+import type { CoordinatorFacts } from '../network/index.ts'
 
 const count = Type.Number({ minimum: 0 })
 

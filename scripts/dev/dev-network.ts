@@ -3,13 +3,12 @@
  * ends. Everything that it makes lies in one folder or bears its name.
  */
 import { pushImage, smallImage } from '../image/index.ts'
-import type { Settings } from '../network/index.ts'
+import { readCoordinator, type Settings } from '../network/index.ts'
 import type { Child } from '../street/child.ts'
 import { connected, ready } from '../street/potluck.ts'
 import { createProcesses } from '../street/processes.ts'
 import { startRegistry } from '../street/registry.ts'
 import { environmentOf, startChild, tetheredCommand } from './child.ts'
-import { readCoordinator } from './coordinator-ready.ts'
 import { createHomes, type Homes } from './homes.ts'
 import { applyHostRules } from './host-rules.ts'
 import type { Run } from './run.ts'

@@ -4,14 +4,17 @@
  */
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { environmentOf, tetheredCommand } from '../../scripts/dev/child.ts'
-import { type CoordinatorFacts, readCoordinator } from '../../scripts/dev/coordinator-ready.ts'
 import { freePort } from '../../scripts/dev/free-port.ts'
 import { createHomes, type Homes } from '../../scripts/dev/homes.ts'
 import { applyHostRules } from '../../scripts/dev/host-rules.ts'
 import { createRun, type Run } from '../../scripts/dev/run.ts'
 import { choosePlaces, writeDevSettings } from '../../scripts/dev/settings.ts'
 import { sweepRun } from '../../scripts/dev/sweep.ts'
-import type { Settings } from '../../scripts/network/index.ts'
+import {
+  type CoordinatorFacts,
+  readCoordinator,
+  type Settings,
+} from '../../scripts/network/index.ts'
 import { createProcesses } from '../../scripts/street/processes.ts'
 import { type Registry, startRegistry } from '../../scripts/street/registry.ts'
 import { createMember, type Member } from './member.ts'

@@ -3,7 +3,7 @@
  * API that may be down does. What was acknowledged must hold from then on.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CoordinatorFacts } from '../../scripts/dev/coordinator-ready.ts'
+import type { CoordinatorFacts } from '../../scripts/network/index.ts'
 
 export type InstanceSight = Readonly<{
   id: string

@@ -1,6 +1,6 @@
 /** The API as a stranger or a tenant asks it, answers taken as they come: errors are the matter. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CoordinatorFacts } from '../../scripts/dev/coordinator-ready.ts'
+import type { CoordinatorFacts } from '../../scripts/network/index.ts'
 
 export type Answer = Readonly<{ status: number; text: string; body: unknown }>
 

@@ -6,7 +6,7 @@
 import type { Agent } from 'undici'
 import { createTenant, type Tenant } from '../../../scripts/demo/tenant.ts'
 import { compileCache } from '../../../scripts/dev/compile-cache.ts'
-import { readCoordinator } from '../../../scripts/dev/coordinator-ready.ts'
+import { readCoordinator } from '../../../scripts/network/index.ts'
 import {
   type Child,
   connected,
