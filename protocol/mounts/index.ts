@@ -1,5 +1,5 @@
 /** What is mounted on this machine, and how a peer mounts what must not reach a disk. */
-export { mount, mountTmpfs, type TmpfsInit, unmount } from './mount.ts'
+export { mount, mountTmpfs, type TmpfsInit, unmount, unmountUnder } from './mount.ts'
 export {
   isTmpfs,
   type Mount,

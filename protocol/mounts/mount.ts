@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { mountPointsUnder, readMounts } from './mount-table.ts'
 
 const run = promisify(execFile)
 /** Mounting takes milliseconds; a mount helper that hangs must not hang a start. */
@@ -40,4 +41,11 @@ export async function mountTmpfs(init: TmpfsInit): Promise<void> {
  */
 export async function unmount(at: string): Promise<void> {
   await run('umount', ['--lazy', at], { timeout: timeoutMs })
+}
+
+/** Unmounts what lies at `path` or below, as far as it can. Twice is harmless. */
+export async function unmountUnder(path: string): Promise<void> {
+  for (const at of mountPointsUnder(await readMounts(), path)) {
+    await unmount(at).catch(() => undefined) // it went by itself, or who removes the folder says so
+  }
 }

@@ -5,20 +5,19 @@
  */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createManagedEngine } from '../../node/engine/index.ts'
 import { managedPaths } from '../../node/engine/managed/paths.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
+import { unmountUnder } from '../../protocol/mounts/index.ts'
 import { nodeFolders } from '../network/index.ts'
 import { countLeftovers, findLeftovers, type Namespace, type RunFolder } from '../street/index.ts'
-import { cgroupsOf, processesOf } from '../street/leftovers.ts'
+import { cgroupsOf, isOf } from '../street/leftovers.ts'
 import { namespacesNamed, removeDeadNamespaces } from '../street/namespaces.ts'
+import { killProcesses, type ProcessSight } from '../street/process-table.ts'
 import { runCommand } from '../street/run-command.ts'
 
 /** Layers of four engines take more than a gigabyte, and /tmp is memory on many machines. */
 export const runParent = '/var/tmp'
-const killMs = 5_000
 
 export type Left = Readonly<{ count: number; what: readonly string[] }>
 
@@ -62,9 +61,7 @@ export async function sweep(run: RunFolder): Promise<void> {
   for (const name of await namespacesNamed(`${run.name}-`)) {
     await runCommand(['ip', 'netns', 'delete', name]).catch(() => {}) // it went by itself
   }
-  for (const point of mountPointsUnder(await readMounts(), run.path)) {
-    await runCommand(['umount', '--lazy', point]).catch(() => {}) // it went by itself
-  }
+  await unmountUnder(run.path)
   await rm(run.path, { recursive: true, force: true })
 }
 
@@ -87,18 +84,8 @@ async function isAlive(pid: string): Promise<boolean> {
 
 /** Daemons and guards; engines are stopped by who knows their mounts. */
 async function endProcesses(run: RunFolder): Promise<void> {
-  const endsMs = performance.now() + killMs
-  while (performance.now() < endsMs) {
-    const found = await processesOf(run)
-    const ours = found.filter(({ command }) => !/^\S*(dockerd|containerd)\S* /.test(command))
-    if (ours.length === 0) return
-    for (const { pid } of ours) {
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch {
-        // it has ended meanwhile
-      }
-    }
-    await sleep(20)
-  }
+  const isOurs = isOf(run)
+  const isEngine = ({ words }: ProcessSight): boolean =>
+    /^\S*(dockerd|containerd)\S* /.test(words.join(' '))
+  await killProcesses((sight) => isOurs(sight) && !isEngine(sight))
 }

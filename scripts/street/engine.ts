@@ -6,12 +6,11 @@
 import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
+import { unmountUnder } from '../../protocol/mounts/index.ts'
 import { type Child, pattern, type Wait } from './child.ts'
 import { cgroupsOf, processesOf } from './leftovers.ts'
 import type { Namespace } from './namespaces.ts'
 import type { Processes } from './processes.ts'
-import { runCommand } from './run-command.ts'
 import type { RunFolder } from './run-folder.ts'
 
 export interface Engine {
@@ -104,9 +103,7 @@ async function cleanUp(own: RunFolder): Promise<void> {
     return left.length === 0
   })
   for (const cgroup of await cgroupsOf(own)) await removeCgroup(cgroup)
-  for (const point of mountPointsUnder(await readMounts(), own.path)) {
-    await runCommand(['umount', '--lazy', point]).catch(() => {}) // gone with the one above it
-  }
+  await unmountUnder(own.path)
   await rm(own.path, { recursive: true, force: true, maxRetries: 5 })
 }
 

@@ -3,10 +3,11 @@
  * network namespace or its command line; a daemon that forgot its engine, or an engine that forgot
  * a container, is found by at least one of them.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mountPointsUnder, readMounts } from '../../protocol/mounts/index.ts'
 import { type Namespace, namespacesNamed } from './namespaces.ts'
+import { findProcesses, type ProcessSight } from './process-table.ts'
 import { runVariable } from './processes.ts'
 import { filesUnder, type RunFolder } from './run-folder.ts'
 
@@ -54,37 +55,30 @@ export function countLeftovers(left: Leftovers): number {
   )
 }
 
-/** `inodes`: as /proc/PID/ns/net has them, `net:[…]`. */
+/** @param inodes of network namespaces, as /proc/PID/ns/net has them, `net:[…]` */
 export async function processesOf(
   run: RunFolder,
   inodes: ReadonlySet<string> = new Set(),
-): Promise<{ pid: number; command: string }[]> {
-  const found: { pid: number; command: string }[] = []
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
-    if (pid === process.pid) continue
-    const [status, command, environment, cgroup, net] = await Promise.all([
-      read(pid, 'stat'),
-      read(pid, 'cmdline'),
-      read(pid, 'environ'),
-      read(pid, 'cgroup'),
-      readlink(`/proc/${pid}/ns/net`).catch(() => ''),
-    ])
-    const runOfIt = environment.split('\0').find((entry) => entry.startsWith(`${runVariable}=`))
-    const ours =
-      runOfIt === `${runVariable}=${run.name}` ||
-      command.includes(`${run.path}/`) ||
-      new RegExp(`/${run.name}(-|/|$)`, 'm').test(cgroup) ||
-      // The kernel gives a removed namespace's number to the next one, which may be another run's.
-      (inodes.has(net) && !runOfIt)
-    const ended = / [ZX] /.test(status.slice(status.lastIndexOf(')'))) // only not yet reaped
-    if (ours && !ended) found.push({ pid, command: command.replaceAll('\0', ' ').trim() })
-  }
-  return found
+): Promise<readonly { pid: number; command: string }[]> {
+  const found = await findProcesses(isOf(run, inodes))
+  return found.map(({ pid, words }) => ({ pid, command: words.join(' ').trim() }))
 }
 
-/** Empty when the process has ended meanwhile, or is a kernel thread. */
-async function read(pid: number, file: string): Promise<string> {
-  return await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')
+/** Whether a process belongs to the run, by whatever shows it. */
+export function isOf(
+  run: RunFolder,
+  inodes: ReadonlySet<string> = new Set(),
+): (sight: ProcessSight) => boolean {
+  return ({ words, environment, cgroup, netns }) => {
+    const runOfIt = environment.find((entry) => entry.startsWith(`${runVariable}=`))
+    return (
+      runOfIt === `${runVariable}=${run.name}` ||
+      words.some((word) => word.includes(`${run.path}/`)) ||
+      new RegExp(`/${run.name}(-|/|$)`, 'm').test(cgroup) ||
+      // The kernel gives a removed namespace's number to the next one, which may be another run's.
+      (inodes.has(netns) && !runOfIt)
+    )
+  }
 }
 
 /** Two levels down: cgroup v1 has a tree for each controller, v2 one tree. */

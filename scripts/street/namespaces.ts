@@ -9,7 +9,7 @@ import { readMounts } from '../../protocol/mounts/index.ts'
 import { insideNamespace, runCommand } from './run-command.ts'
 import type { RunFolder } from './run-folder.ts'
 
-const netnsFolder = '/run/netns'
+export const netnsFolder = '/run/netns'
 
 // Duplicate address detection would hold back every IPv6 address, link-local ones too, for a second
 // or two after its interface came up; nobody here has the same address.
@@ -96,7 +96,7 @@ async function isMounted(path: string): Promise<boolean> {
 }
 
 /** `ip netns add` mounts its folder onto itself, the first time; undone when it is empty again. */
-async function removeNetnsFolder(): Promise<void> {
+export async function removeNetnsFolder(): Promise<void> {
   if ((await namespacesNamed('')).length > 0) return
   await runCommand(['umount', netnsFolder]).catch(() => {}) // busy: another run has just begun
   await rmdir(netnsFolder).catch(() => {})

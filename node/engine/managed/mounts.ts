@@ -5,14 +5,7 @@
  * disk after all. So the data-root is made a shared mount first.
  */
 import { mkdir } from 'node:fs/promises'
-import {
-  isTmpfs,
-  mount,
-  mountPointsUnder,
-  mountTmpfs,
-  readMounts,
-  unmount,
-} from '../../../protocol/mounts/index.ts'
+import { isTmpfs, mount, mountTmpfs, unmountUnder } from '../../../protocol/mounts/index.ts'
 import { EngineError } from '../errors.ts'
 import type { ManagedPaths } from './paths.ts'
 
@@ -44,7 +37,5 @@ export async function mountAll(paths: ManagedPaths, tmpfsBytes: number): Promise
 
 /** Unmounts whatever lies at or below the engine's folders. Idempotent. */
 export async function unmountAll(paths: ManagedPaths): Promise<void> {
-  for (const root of [paths.dataRoot, paths.runDir]) {
-    for (const at of mountPointsUnder(await readMounts(), root)) await unmount(at).catch(() => {})
-  }
+  for (const root of [paths.dataRoot, paths.runDir]) await unmountUnder(root)
 }

@@ -3,7 +3,7 @@
  * if asked, against aria2 on the same street in the same run.
  */
 import { rm } from 'node:fs/promises'
-import { mountPointsUnder, readMounts } from '../../../protocol/mounts/index.ts'
+import { unmountUnder } from '../../../protocol/mounts/index.ts'
 import {
   createProcesses,
   createRunFolder,
@@ -11,7 +11,6 @@ import {
   type Processes,
   type RunFolder,
   reachInto,
-  runCommand,
   type Street,
 } from '../../../scripts/street/index.ts'
 import { defineBench, type Figures, round } from '../bench.ts'
@@ -99,9 +98,7 @@ async function onStreet<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
     }
   } finally {
     // A process that was killed leaves the tmpfs of its one-time keys.
-    for (const point of mountPointsUnder(await readMounts(), run.path)) {
-      await runCommand(['umount', '--lazy', point])
-    }
+    await unmountUnder(run.path)
     await rm(run.path, { recursive: true, force: true })
   }
 }
