@@ -65,6 +65,22 @@ describe('swarm/chunk-asker', () => {
     expect(told.length, 'and goes on beyond it').to.be.above(4)
   })
 
+  it('has a sender that has not delivered yet take over as soon as its uplink makes it worth it', () => {
+    const { asker, add, told } = download()
+    asker.fill(add('busy', [0]), 0)
+    const idle = (name: string, uploadBytesPerS?: number): void => {
+      const sender = add(name, [0])
+      if (uploadBytesPerS !== undefined) sender.link = { uploadBytesPerS }
+      asker.fill(sender, 400)
+    }
+    told.length = 0
+    idle('silent')
+    idle('slow', 2 * chunkBytes)
+    expect(told, 'a second for a chunk is not soon').to.deep.equal([])
+    idle('quick', 20 * chunkBytes)
+    expect(told).to.deep.equal(['busy: let go of request 0'])
+  })
+
   it('leaves with its sender what will be here as soon', () => {
     const { asker, add, told } = download()
     asker.fill(add('slow', [0]), 1_950)

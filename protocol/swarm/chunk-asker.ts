@@ -162,8 +162,10 @@ export class ChunkAsker {
    */
   #handOver(sender: Sender, nowMs: number, before: number): boolean {
     if (this.#hasNone(sender, before, nowMs)) return false
-    // A sender that has not delivered yet is taken to need a second for a chunk.
-    const rate = sender.credit.bytesPerS(nowMs) || this.#chunkBytes
+    // Of one that has not delivered yet its own word counts, and that it serves two at once;
+    // without a word it is taken to need a second for a chunk.
+    const saidBytesPerS = (sender.link.uploadBytesPerS ?? 0) / 2
+    const rate = sender.credit.bytesPerS(nowMs) || saidBytesPerS || this.#chunkBytes
     const ownMs = (this.#chunkBytes * 1000) / rate + sender.credit.roundTripMs()
     const aboveMs = Math.max(handOverMinMs, 2 * ownMs)
     const mayMove = (chunk: number): boolean => chunk < before && !this.#handovers.has(chunk)
