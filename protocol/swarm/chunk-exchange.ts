@@ -246,7 +246,7 @@ export class ChunkExchange {
     const { clock, haveAllowance, room, senders } = this.#with
     const { id, held } = this.stored
     const teller = new HaveTeller({
-      ...{ clock, delayMs: seedHaveDelayMs, allowance: haveAllowance },
+      ...{ clock, delayMs: () => seedHaveDelayMs, allowance: haveAllowance },
       // Those that ask us hear it in any case.
       wants: () => !room.includes(sender.peer),
       write: async (runs) => await sender.session?.have(id, runs),

@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import { FakeClock } from '../clock.ts'
-import { HaveTeller } from './have-teller.ts'
+import { HaveTeller, homeHaveDelayMs } from './have-teller.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 const delayMs = 30
 const longMs = 250
 
-function setUp({ burstBytes = 1e6, bytesPerS = 1e6, delayMs = 30 } = {}) {
+function setUp({ burstBytes = 1e6, bytesPerS = 1e6, delayMs = (): number => 30 } = {}) {
   const clock = new FakeClock()
   const allowance = createTokenBucket(burstBytes)
   allowance.setRate(bytesPerS, 0)
@@ -42,7 +42,7 @@ describe('swarm/have-teller', () => {
   })
 
   it('tells of many before of few', async () => {
-    const { clock, teller, told } = setUp({ delayMs: longMs })
+    const { clock, teller, told } = setUp({ delayMs: () => longMs })
     teller.add(0)
     await clock.advance(longMs - 1)
     expect(told).to.deep.equal([])
@@ -55,6 +55,19 @@ describe('swarm/have-teller', () => {
     await clock.advance(longMs)
     // Sixteen chunks take 80 ms.
     expect(told.length - 1).to.be.within(5, 8)
+  })
+
+  it("tells of a home's first chunks soon, and gathers news of later ones", async () => {
+    const { clock, teller, told } = setUp({ delayMs: () => homeHaveDelayMs(heldChunks) })
+    let heldChunks = 0
+    for (; heldChunks < 40; await clock.advance(50)) {
+      heldChunks += 1
+      teller.add(heldChunks)
+    }
+    await clock.advance(longMs)
+    const counts = told.map(({ runs }) => runs[1])
+    expect(counts.slice(0, 8), 'each by itself').to.deep.equal(Array(8).fill(1))
+    expect(counts.slice(8)).to.deep.equal([5, 5, 5, 5, 5, 5, 2])
   })
 
   it('tells more at once, not more often, than the allowance pays for', async () => {

@@ -13,7 +13,13 @@ import { encodeRuns } from './wire.ts'
  * (`bench swarm-sim` at 30, 100, 250, 500 ms: 8 homes 1.018, 1.017, 1.019, 1.024 of the bound,
  * 12 mixed ones 1.044, 1.045, 1.049, 1.064).
  */
-export const homeHaveDelayMs = 250
+const homeDelayMs = 250
+/**
+ * Of its first chunks a home tells sooner. It has nothing else to send then, nor have those whom
+ * it tells: a chunk takes log N such hops to reach all, and until it has, uplinks idle.
+ */
+const firstChunks = 8
+const firstDelayMs = 30
 /** So many new chunks are told of sooner: on a fast link they are the next ones to be asked for. */
 const enoughChunks = 16
 const enoughMs = 30
@@ -22,10 +28,16 @@ export const revealDelayMs = 5
 /** To a holder that asks nothing in return: it needs it only to choose whom to serve. */
 export const seedHaveDelayMs = 250
 /** A message on the wire: Ethernet, IP, TCP, Noise, yamux and our own frame, and a pair of runs. */
-const messageBytes = 130
+export const haveMessageBytes = 130
+
+/** How long a home that holds so many chunks keeps news of one, for more to come with it. */
+export function homeHaveDelayMs(heldChunks: number): number {
+  return heldChunks <= firstChunks ? firstDelayMs : homeDelayMs
+}
 
 export type HaveTellerComponents = Readonly<{
-  delayMs: number
+  /** How long news waits for more of it, asked when the first comes. */
+  delayMs: () => number
   clock: Clock
   /** What telling may cost, shared by all tellers. */
   allowance: TokenBucket
@@ -75,7 +87,7 @@ export class HaveTeller {
       while (this.#news.size > 0 && !signal.aborted) {
         await this.#gather()
         for (;;) {
-          const waitMs = allowance.waitMs(messageBytes, clock.nowMs())
+          const waitMs = allowance.waitMs(haveMessageBytes, clock.nowMs())
           if (waitMs === 0) break
           await clock.sleep(waitMs, { signal })
         }
@@ -90,8 +102,9 @@ export class HaveTeller {
 
   /** Waits for more of them; not for long once there are enough. */
   async #gather(): Promise<void> {
-    const { clock, delayMs } = this.#with
+    const { clock } = this.#with
     const { signal } = this.#stopped
+    const delayMs = this.#with.delayMs()
     const soonMs = Math.min(delayMs, enoughMs)
     await clock.sleep(soonMs, { signal })
     if (this.#news.size >= enoughChunks) return
@@ -107,7 +120,7 @@ export class HaveTeller {
     const news = [...this.#news].filter(wants)
     this.#news.clear()
     for (const runs of encodeRuns(news)) {
-      allowance.take(messageBytes, clock.nowMs())
+      allowance.take(haveMessageBytes, clock.nowMs())
       await write(runs)
     }
   }

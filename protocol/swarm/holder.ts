@@ -58,8 +58,8 @@ export type HolderComponents = Readonly<{
   linkRates: () => LinkRates
   /** What telling of new chunks may cost, over all sessions. */
   haveAllowance: TokenBucket
-  /** How long new chunks wait for more of them before a peer is told. */
-  haveDelayMs: number
+  /** How long news of chunks waits for more of it, where so many are held. */
+  haveDelayMs: (heldChunks: number) => number
   onSent: (peer: PeerId, bytes: number) => void
   verifyTicket: VerifyTicket
   timeMs: () => number | undefined
@@ -259,7 +259,8 @@ export class HolderSession implements Requester {
       ...{ audience, linkRates },
       answer: (answer) => this.#answer(answer),
       teller: new HaveTeller({
-        ...{ clock, delayMs: haveDelayMs, allowance: haveAllowance },
+        ...{ clock, allowance: haveAllowance },
+        delayMs: () => haveDelayMs(guest.stored?.held.count ?? 0),
         wants: (chunk) => !peerHolds(this.peer, bundle, chunk),
         write: (runs) => this.#channel.write({ t: 'have', number: guest.number, runs }, { signal }),
         onFault: (error) => this.#end(error),

@@ -57,7 +57,12 @@ const burstMs = 100
 /** Of the uplink, telling of new chunks may take so much; and so much in any case. */
 const haveShareMax = 0.02
 const haveBytesPerSMin = 4096
-const haveBurstBytes = 8192
+export const haveBurstBytes = 8192
+
+/** What telling of new chunks may take of such an uplink, in bytes a second. */
+export function haveBytesPerS(uploadBytesPerS: number): number {
+  return Math.max(haveBytesPerSMin, uploadBytesPerS * haveShareMax)
+}
 
 export type LineComponents = Readonly<{
   clock: Clock
@@ -94,8 +99,7 @@ export function createLine({ clock, linkRates, signal }: LineComponents): Line {
     uploadBytesPerS: () => limit ?? linkRates().uploadBytesPerS,
     refresh() {
       const rate = line.uploadBytesPerS()
-      const share = rate && Math.max(haveBytesPerSMin, rate * haveShareMax)
-      haves.setRate(share, clock.nowMs())
+      haves.setRate(rate && haveBytesPerS(rate), clock.nowMs())
     },
     pace: spread.pace,
   }

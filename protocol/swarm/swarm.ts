@@ -160,7 +160,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   }
   const serving = createServing({
     ...{ audience, linkRates, haveAllowance: line.haves },
-    haveDelayMs: components.seed ? revealDelayMs : homeHaveDelayMs,
+    haveDelayMs: components.seed ? () => revealDelayMs : homeHaveDelayMs,
     bundleOf: (bundle) => store.get(bundle),
     expects: (bundle) => active.get(bundle)?.download.active ?? false,
     peerHolds: (peer, bundle, chunk) => audience.holds(peer, bundle, chunk),

@@ -6,6 +6,8 @@
 import { Bitfield, type Run } from '../../../protocol/bundle/index.ts'
 import type { PeerId } from '../../../protocol/ids.ts'
 import { ChunkAsker } from '../../../protocol/swarm/chunk-asker.ts'
+import { haveMessageBytes, homeHaveDelayMs } from '../../../protocol/swarm/have-teller.ts'
+import { haveBurstBytes, haveBytesPerS } from '../../../protocol/swarm/line.ts'
 import { Picker } from '../../../protocol/swarm/picker.ts'
 import {
   neighboursMaxFor,
@@ -18,7 +20,7 @@ import {
 } from '../../../protocol/swarm/schedule/index.ts'
 import { Sender } from '../../../protocol/swarm/sender.ts'
 import { SwarmStats } from '../../../protocol/swarm/stats.ts'
-import { createTokenBucket } from '../../../protocol/swarm/token-bucket.ts'
+import { createTokenBucket, type TokenBucket } from '../../../protocol/swarm/token-bucket.ts'
 import { type TurnRank, UploadQueue } from '../../../protocol/swarm/upload-queue.ts'
 import { simulatedBundle } from './image.ts'
 import { Downlink, Uplink } from './links.ts'
@@ -59,6 +61,8 @@ export class SimulatedPeer {
   readonly #plan: SeedPlan | undefined
   readonly #links = new Map<SimulatedPeer, Sender>()
   readonly #senders = new Map<string, Sender>()
+  /** What telling of new chunks may cost. */
+  readonly #allowance: TokenBucket
   /** Half of a round trip to the middle of the net. */
   readonly latencyMs: number
   #news: number[] = []
@@ -118,6 +122,8 @@ export class SimulatedPeer {
         stats: new SwarmStats({ nowMs: () => 0, isCache: () => false }),
       })
     }
+    this.#allowance = createTokenBucket(haveBurstBytes)
+    this.#allowance.setRate(haveBytesPerS(init.rates.uploadBytesPerS), world.events.nowMs)
     world.events.after(tickMs * random(), () => this.#tick())
   }
 
@@ -195,6 +201,7 @@ export class SimulatedPeer {
     this.#maps.link(other.name, other.rates)
     const sender = new Sender(other.name as PeerId)
     sender.phase = 'joined'
+    sender.link = other.rates
     sender.session = {
       request: (_: unknown, run: Run) => this.#ask(other, run),
       cancel: (id: number) => this.#later(other, () => other.#cancel(this, id)),
@@ -279,12 +286,24 @@ export class SimulatedPeer {
   #tellSoon(): void {
     if (this.#telling) return
     this.#telling = true
-    const { events, haveDelayMs } = this.#world
-    events.after(haveDelayMs + this.latencyMs + 7.5, () => {
-      this.#telling = false
-      if (this.gone) return
-      const news = this.#news.map(runOf)
-      this.#news = []
+    this.#world.events.after(homeHaveDelayMs(this.held.count), () => this.#tell())
+  }
+
+  #tell(): void {
+    if (this.gone) return
+    const { events } = this.#world
+    const waitMs = this.#allowance.waitMs(haveMessageBytes, events.nowMs)
+    if (waitMs > 0) {
+      events.after(waitMs, () => this.#tell())
+      return
+    }
+    this.#telling = false
+    const news = this.#news.map(runOf)
+    this.#news = []
+    const bytes = haveMessageBytes * this.#links.size
+    this.#allowance.take(bytes, events.nowMs)
+    // One event for all who are told: the latency to each would be most of the events.
+    events.after(this.latencyMs + 7.5, () => {
       for (const peer of this.#links.keys()) if (!peer.complete) peer.#heard(this, news)
     })
   }

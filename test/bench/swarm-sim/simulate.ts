@@ -1,5 +1,4 @@
 /** One simulated run, from links and an image to figures. */
-import { homeHaveDelayMs } from '../../../protocol/swarm/have-teller.ts'
 import { Events } from './events.ts'
 import { boundS, type Points, pointsOf } from './figures.ts'
 import { imageOf } from './image.ts'
@@ -44,15 +43,7 @@ export function simulate(init: SimulationInit): Simulated {
   )
   const policy = { ...policyDefault, ...init.policy }
   const events = new Events()
-  const world = {
-    events,
-    layout,
-    chunkBytes,
-    random,
-    policy,
-    tax: init.tax,
-    haveDelayMs: homeHaveDelayMs,
-  }
+  const world = { events, layout, chunkBytes, random, policy, tax: init.tax }
   const result = runStreet(world, street)
   const used = process.cpuUsage(cpu)
   const bytes = init.layers.reduce((sum, size) => sum + size, 0)

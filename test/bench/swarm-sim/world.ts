@@ -37,5 +37,4 @@ export type World = Readonly<{
   policy: Policy
   /** Bytes on the wire for each of payload. */
   tax: number
-  haveDelayMs: number
 }>
