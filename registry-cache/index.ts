@@ -104,7 +104,13 @@ export async function run(config: CacheConfig, context: CacheContext): Promise<v
     owned.defer(() => links.stop())
     const metrics = await startMetricsServer(config.metrics, {
       define: (series) =>
-        defineCacheMetrics(series, { peer, bundles, swarm, limits: () => limits, registry }),
+        defineCacheMetrics(series, {
+          peer,
+          chunks: bundles,
+          swarm,
+          limits: () => limits,
+          registry,
+        }),
       logger,
     })
     owned.defer(() => metrics?.stop())

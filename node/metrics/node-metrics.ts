@@ -1,42 +1,31 @@
 /** What a node tells Prometheus: what all peers tell, and how its instances come along. */
-import type { BundleStore } from '../../protocol/chunk-store/index.ts'
-import { toLibp2pPeerId } from '../../protocol/mesh/index.ts'
 import {
-  defineMeshMetrics,
-  defineStoreMetrics,
-  defineSwarmMetrics,
+  definePeerMetrics,
+  type PeerMetricsComponents,
   type Series,
 } from '../../protocol/metrics/index.ts'
-import type { Peer } from '../../protocol/peer/index.ts'
-import type { Swarm, SwarmLimits } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
 import { type PhaseTimes, phases } from './phase-times.ts'
 
-export type NodeMetricsComponents = Readonly<{
-  peer: Pick<Peer, 'mesh' | 'keeper' | 'lists'>
-  chunks: BundleStore
-  swarm: Pick<Swarm, 'stats'>
-  limits: () => SwarmLimits
-  allocations: Pick<Allocations, 'docket'>
-  times: Pick<PhaseTimes, 'sums'>
-  version: string
-}>
+export type NodeMetricsComponents = PeerMetricsComponents &
+  Readonly<{
+    allocations: Pick<Allocations, 'docket'>
+    times: Pick<PhaseTimes, 'sums'>
+    version: string
+  }>
 
 /** Shown at zero too: a series that comes and goes makes alerts that do not fire. */
 const states = ['accepted', 'downloading', 'creating', 'running', 'restarting', 'stopping'] as const
 
 export function defineNodeMetrics(series: Series, components: NodeMetricsComponents): void {
-  const { peer, chunks, swarm, limits, allocations, times, version } = components
+  const { swarm, allocations, times, version } = components
   series.gauge({
     name: 'node_info',
     help: 'Always 1; the version is a label.',
     labels: ['version'],
     read: () => [{ labels: { version }, value: 1 }],
   })
-  const coordinator = () => toLibp2pPeerId(peer.keeper.coordinator)
-  defineMeshMetrics(series, { mesh: peer.mesh, coordinator })
-  defineStoreMetrics(series, chunks)
-  defineSwarmMetrics(series, { swarm, limits, isCache: peer.lists.isCache })
+  definePeerMetrics(series, components)
   series.gauge({
     name: 'instances',
     help: 'Instances that have not ended, by state.',
