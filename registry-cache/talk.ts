@@ -3,7 +3,7 @@
  * what it is asked, and the word that something changed.
  */
 import pLimit from 'p-limit'
-import type { ControlLink, UpMessage } from '../protocol/control/index.ts'
+import { bundlesMax, type ControlLink, type UpMessage } from '../protocol/control/index.ts'
 import type { BundleId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../protocol/peer/index.ts'
@@ -27,8 +27,6 @@ const provideMs = 20_000
 const providesMax = 4
 const flushMs = 1_000
 const beatSoonMs = 200
-/** As many as a hello or a beat holds. */
-const bundlesMax = 4_096
 
 export interface Talk {
   /** False when there is no stream. */

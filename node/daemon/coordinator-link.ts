@@ -5,7 +5,13 @@
 
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import { systemClock } from '../../protocol/clock.ts'
-import type { ControlLink, Hello, UpMessage } from '../../protocol/control/index.ts'
+import {
+  bundlesMax,
+  type ControlLink,
+  type Hello,
+  instancesMax,
+  type UpMessage,
+} from '../../protocol/control/index.ts'
 import type { BundleId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
@@ -26,9 +32,6 @@ type Parts = Readonly<{
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]
 
-/** As hello and beat allow. */
-const bundlesMax = 4_096
-const instancesMax = 64
 /** How long containers have between SIGTERM and SIGKILL when the daemon ends. */
 const goodbyeGraceMs = 5_000
 

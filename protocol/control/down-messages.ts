@@ -19,7 +19,7 @@ import {
 } from '../wire/index.ts'
 import { FaultSchema } from './facts.ts'
 import { DropBundleSchema, IngestSchema, ResolveSchema } from './image-messages.ts'
-import { controlLimits } from './protocol.ts'
+import { controlLimits, instancesMax } from './protocol.ts'
 
 export const WelcomeSchema = Type.Object({
   type: Type.Literal('welcome'),
@@ -51,7 +51,7 @@ export const BeatAnswerSchema = Type.Object({
   seq: CountSchema(),
   timeMs: TimeMsSchema,
   /** What is not renewed runs out at its lease's end. */
-  renewals: ListSchema(RenewalSchema, 64),
+  renewals: ListSchema(RenewalSchema, instancesMax),
   /** How many one-time keys the next beat should bring. */
   keysWanted: CountSchema(64),
 })

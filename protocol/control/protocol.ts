@@ -7,3 +7,7 @@ export const controlLimits = { maxFrameBytes: 2 << 20, maxBufferedBytes: 8 << 20
 
 /** How often a peer beats, and how long a lease lives; leases.md. */
 export const leaseNumbers = { beatMs: 5_000, leaseMs: 15_000 } as const
+
+/** The most that one hello or beat tells: instances of a node, and bundles of each kind. */
+export const instancesMax = 64
+export const bundlesMax = 4_096

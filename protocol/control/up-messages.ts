@@ -24,7 +24,7 @@ import {
   MisbehaviourSchema,
 } from './facts.ts'
 import { IngestedSchema, IngestProgressSchema, ResolvedSchema } from './image-messages.ts'
-import { controlLimits } from './protocol.ts'
+import { bundlesMax, controlLimits, instancesMax } from './protocol.ts'
 
 export const HelloSchema = Type.Object({
   type: Type.Literal('hello'),
@@ -42,11 +42,14 @@ export const HelloSchema = Type.Object({
   keys: SignedSchema,
   capacity: Type.Optional(CapacitySchema),
   /** Orders held (newest signed order of each slot) and how they stand. */
-  held: ListSchema(Type.Object({ order: SignedSchema, report: InstanceReportSchema }), 64),
+  held: ListSchema(
+    Type.Object({ order: SignedSchema, report: InstanceReportSchema }),
+    instancesMax,
+  ),
   /** Bundles held whole. */
-  bundles: ListSchema(BundleIdSchema, 4_096),
+  bundles: ListSchema(BundleIdSchema, bundlesMax),
   /** Bundles held in part, so that what no group refers to any more is not kept for ever. */
-  partial: Type.Optional(ListSchema(BundleIdSchema, 4_096)),
+  partial: Type.Optional(ListSchema(BundleIdSchema, bundlesMax)),
 })
 export type Hello = Static<typeof HelloSchema>
 
@@ -54,9 +57,9 @@ export const BeatSchema = Type.Object({
   type: Type.Literal('beat'),
   seq: CountSchema(),
   /** Every slot that this node has an order for, also finished ones until they are revoked. */
-  instances: ListSchema(InstanceReportSchema, 64),
-  bundles: ListSchema(BundleIdSchema, 4_096),
-  partial: Type.Optional(ListSchema(BundleIdSchema, 4_096)),
+  instances: ListSchema(InstanceReportSchema, instancesMax),
+  bundles: ListSchema(BundleIdSchema, bundlesMax),
+  partial: Type.Optional(ListSchema(BundleIdSchema, bundlesMax)),
   capacity: Type.Optional(CapacitySchema),
   /** A refill of one-time keys. */
   keys: Type.Optional(SignedSchema),
@@ -85,7 +88,7 @@ const GoodbyeSchema = Type.Object({
   type: Type.Literal('goodbye'),
   reason: TextSchema(256),
   /** Only these slots (of a strict group: that have stopped); absent: all. */
-  slots: Type.Optional(ListSchema(SlotIdSchema, 64)),
+  slots: Type.Optional(ListSchema(SlotIdSchema, instancesMax)),
 })
 
 /** A cache's word on lines that it measured; the nodes' own is not enough to give work by. */
