@@ -245,6 +245,20 @@ describe('swarm/holder', function () {
     expect((await good.read(soon())).message).to.include({ t: 'chunk', id: 1 })
   })
 
+  it('cuts off who says that more chunks have come than were sent', async () => {
+    const channel = await join()
+    const closed = ended(channel.stream)
+    const ask = { t: 'request', bundle: bundle.id, first: 0, count: 1, gotMs: 0 } as const
+    await channel.write({ ...ask, id: 1 }, soon())
+    expect((await channel.read(soon())).message).to.include({ t: 'chunk', id: 1 })
+    await channel.write({ ...ask, id: 2, got: 1 }, soon())
+    expect((await channel.read(soon())).message).to.include({ t: 'chunk', id: 2 })
+    await channel.write({ ...ask, id: 3, got: 3 }, soon())
+    await closed
+    await until(() => seed.misbehaviours.length > 0)
+    expect(seed.misbehaviours.map(({ kind }) => kind)).to.deep.equal(['malformed'])
+  })
+
   it('cuts off who asks on without a ticket', async () => {
     const channel = asking(await openRaw(mesh, seed.address))
     const closed = ended(channel.stream)

@@ -14,6 +14,7 @@ import { type Channel, openChannel, type Pace } from '../wire/index.ts'
 import { TooManyRequestsError } from './errors.ts'
 import { type Audience, Guest } from './guest.ts'
 import { HaveTeller } from './have-teller.ts'
+import { Unacknowledged } from './send-delay.ts'
 import { TicketDesk, type VerifyTicket } from './ticket-desk.ts'
 import { createTokenBucket, type TokenBucket } from './token-bucket.ts'
 import { UnreadAnswers } from './unread-answers.ts'
@@ -80,6 +81,7 @@ export class HolderSession implements Requester {
   readonly #ended = new AbortController()
   readonly #pace = createTokenBucket(costlyAnswersBurst)
   readonly #unread: UnreadAnswers
+  readonly #unacknowledged = new Unacknowledged()
   #refusals = 0
   #throttled = 0
 
@@ -189,6 +191,7 @@ export class HolderSession implements Requester {
     for (let chunk = start; guest && chunk < start + count; chunk++) {
       this.#with.audience.sending(guest, chunk)
     }
+    this.#unacknowledged.sent(count, this.#with.clock.nowMs())
     await this.#channel.write(
       { t: 'chunk', id: job.id, number: start, ...(count > 1 ? { count } : {}) },
       { body, signal, pace: this.#with.pace?.() },
@@ -282,6 +285,7 @@ export class HolderSession implements Requester {
   }
 
   #request(ask: Ask & { t: 'request' }): void {
+    this.#acknowledged(ask)
     const bundle = this.#admit(ask)
     if (!bundle) return
     for (let chunk = ask.first; chunk < ask.first + ask.count; chunk++) {
@@ -293,6 +297,14 @@ export class HolderSession implements Requester {
     if (guest) this.#with.audience.requested(guest, { start: ask.first, count: ask.count })
     this.#with.uploader.queue.pushRun(this, ask)
     this.#with.uploader.pump()
+  }
+
+  /** Chunks have come: how long they took, without the time that the peer took to tell. */
+  #acknowledged({ got, gotMs = 0 }: Ask & { t: 'request' }): void {
+    const sentMs = got === undefined ? undefined : this.#unacknowledged.came(got)
+    if (sentMs === undefined) return
+    const delayMs = Math.max(0, this.#with.clock.nowMs() - gotMs - sentMs)
+    this.#with.uploader.arrived(this, { sentMs, delayMs })
   }
 
   #requestDescriptor(ask: Ask & { t: 'descriptor' }): void {

@@ -66,14 +66,19 @@ export class RequesterSession {
   readonly #cancelled = new LRUCache<number, Request>({ max: cancelledMax })
   readonly #ended = new AbortController()
   readonly #onIdle: () => void
+  readonly #nowMs: () => number
+  /** Chunks that have come, and when the newest did. */
+  #got = 0
+  #gotAtMs = 0
   #nextId = 1
   #nextNumber = 1
   #unsent = 0
 
   /** @param onIdle called when no download is left; the session may be closed then. */
-  constructor(stream: Stream, peer: PeerId, onIdle: () => void) {
+  constructor(stream: Stream, peer: PeerId, onIdle: () => void, nowMs: () => number) {
     this.peer = peer
     this.#onIdle = onIdle
+    this.#nowMs = nowMs
     this.#channel = openChannel(stream, {
       inbound: answerCodec,
       outbound: askCodec,
@@ -135,7 +140,9 @@ export class RequesterSession {
     const due = new Set<number>()
     for (let chunk = run.start; chunk < run.start + run.count; chunk++) due.add(chunk)
     this.#requests.set(id, { bundle, due })
-    this.#ask({ t: 'request', bundle, id, first: run.start, count: run.count })
+    const gotMs = Math.round(this.#nowMs() - this.#gotAtMs)
+    const came = this.#got > 0 ? { got: this.#got, gotMs } : {}
+    this.#ask({ t: 'request', bundle, id, first: run.start, count: run.count, ...came })
     return id
   }
 
@@ -222,6 +229,8 @@ export class RequesterSession {
   }
 
   #chunks(id: number, run: Run, body: Uint8ArrayList): void {
+    this.#got += run.count
+    this.#gotAtMs = this.#nowMs()
     const live = this.#requests.get(id)
     const request = live ?? this.#cancelled.get(id)
     if (!request) throw new ProtocolBreachError(`chunk ${run.start} answers no request`)

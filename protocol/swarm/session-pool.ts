@@ -2,6 +2,7 @@
  * One asking stream to each holder, dialled when the first download wants it and closed when the
  * last one leaves. Two downloads that want the same holder share the dial as well.
  */
+import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { dialPeer, type Mesh, type PeerAddress, toLibp2pPeerId } from '../mesh/index.ts'
@@ -25,10 +26,11 @@ export function createSessionPool(
   components: Readonly<{
     mesh: Mesh
     logger: Logger
+    clock: Clock
     signal: AbortSignal
   }>,
 ): SessionPool {
-  const { mesh, logger, signal } = components
+  const { mesh, logger, clock, signal } = components
   const sessions = new Map<PeerId, Promise<RequesterSession>>()
   const running = new Set<Promise<unknown>>()
 
@@ -44,10 +46,15 @@ export function createSessionPool(
     const drop = (): void => {
       if (sessions.get(hint.peer) === opened) sessions.delete(hint.peer)
     }
-    const session: RequesterSession = new RequesterSession(stream, hint.peer, () => {
-      drop()
-      if (session.open) void session.close({ signal: AbortSignal.timeout(closeMs) })
-    })
+    const session: RequesterSession = new RequesterSession(
+      stream,
+      hint.peer,
+      () => {
+        drop()
+        if (session.open) void session.close({ signal: AbortSignal.timeout(closeMs) })
+      },
+      () => clock.nowMs(),
+    )
     const run = session.run().then((error) => {
       drop()
       logger.debug({ peer: hint.peer, error }, 'a chunk stream ended')

@@ -141,7 +141,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     },
     { bucket: line.uploads, clock, signal },
   )
-  const pool = createSessionPool({ mesh, logger, signal })
+  const pool = createSessionPool({ mesh, logger, clock, signal })
   const active = new Map<BundleId, Shared>()
   const running = new Set<Promise<unknown>>()
 

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
 import { ReaderStalledError } from './errors.ts'
 import { UploadSlots } from './schedule/index.ts'
+import { type Arrival, SendDelay } from './send-delay.ts'
 import type { TokenBucket } from './token-bucket.ts'
 import { type TurnRank, type UploadJob, UploadQueue } from './upload-queue.ts'
 
@@ -47,6 +48,7 @@ export class Uploader {
   readonly #bucket: TokenBucket
   readonly #clock: Clock
   readonly #signal: AbortSignal
+  readonly #delay = new SendDelay<Requester>()
   #wakeAtMs = Number.POSITIVE_INFINITY
 
   constructor(
@@ -93,6 +95,14 @@ export class Uploader {
       requester.abort(new ReaderStalledError(stalledMs))
     }
     this.pump()
+  }
+
+  /** A chunk has come to its requester. */
+  arrived(requester: Requester, arrival: Arrival): void {
+    const nowMs = this.#clock.nowMs()
+    const pauseMs = this.#delay.arrived(requester, arrival, nowMs)
+    const rate = this.#uploadBytesPerS()
+    if (rate !== undefined && pauseMs > 0) this.#bucket.take((rate * pauseMs) / 1000, nowMs)
   }
 
   remove(requester: Requester): void {

@@ -103,6 +103,9 @@ export const AskSchema = Type.Union([
     id: RequestIdSchema,
     first: NumberSchema,
     count: CountSchema(requestChunksMax, 1),
+    /** Chunks that have come on this stream by now, and how long ago the newest did. */
+    got: Type.Optional(CountSchema()),
+    gotMs: Type.Optional(CountSchema()),
   }),
   Type.Object({ t: Type.Literal('cancel'), id: RequestIdSchema }),
   Type.Object({ t: Type.Literal('leave'), bundle: BundleIdSchema }),

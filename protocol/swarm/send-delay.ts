@@ -1,0 +1,84 @@
+/**
+ * Tells from when chunks come to their receivers how long they wait on their way out of this home:
+ * in the kernel, in the modem. There they can no longer be taken back, and all else that we say
+ * (what we ask for, what we have, that a chunk is let go) waits behind them. A limit alone does not
+ * prevent it: at the line's own rate, which also carries acknowledgements and gossip, the queue
+ * grows for as long as there is work. Measured at 2 Mbit/s: 1.4 s of it.
+ *
+ * A chunk's delay counts beyond the least that one to the same receiver ever had, and the least of
+ * all receivers counts: they share our line, and nothing else. What was measured before we slowed
+ * down says nothing of how it is since. Source of the idea: LEDBAT (RFC 6817).
+ */
+import { ProtocolBreachError } from './errors.ts'
+
+/** So long may chunks wait; RFC 6817's bound. */
+const targetMs = 100
+/** Chunks to several receivers come in it, or to some one twice. */
+const windowMs = 500
+/** Slowing down by more waits for another look. */
+const excessMaxMs = 1_000
+
+/** A chunk came: when it was sent, and how long it took. */
+export type Arrival = Readonly<{ sentMs: number; delayMs: number }>
+
+/** The delay of one line's chunks, over all receivers. `R` names a receiver. */
+export class SendDelay<R extends WeakKey> {
+  /** Of each receiver's chunks the least. */
+  readonly #least = new WeakMap<R, number>()
+  #sinceMs = Number.NEGATIVE_INFINITY
+  #window: { untilMs: number; waitMs: number } | undefined
+
+  /**
+   * Takes an arrival into account.
+   * @returns for how long nothing should be sent, in ms: what waits too much goes meanwhile.
+   */
+  arrived(receiver: R, { sentMs, delayMs }: Arrival, nowMs: number): number {
+    const least = this.#least.get(receiver)
+    this.#least.set(receiver, Math.min(least ?? delayMs, delayMs))
+    if (least === undefined || sentMs < this.#sinceMs) return 0
+    const waitMs = Math.max(0, delayMs - least)
+    this.#window ??= { untilMs: nowMs + windowMs, waitMs }
+    this.#window.waitMs = Math.min(this.#window.waitMs, waitMs)
+    if (nowMs < this.#window.untilMs) return 0
+    const excessMs = this.#window.waitMs - targetMs
+    this.#window = undefined
+    if (excessMs <= 0) return 0
+    this.#sinceMs = nowMs
+    return Math.min(excessMaxMs, excessMs)
+  }
+}
+
+/** Times kept for one stream; an honest requester asks for far less at once. */
+const unacknowledgedMax = 4_096
+
+/** When the chunks of one stream were sent that its receiver has not said to have come. */
+export class Unacknowledged {
+  readonly #sentMs: number[] = []
+  #before = 0
+
+  sent(count: number, atMs: number): void {
+    for (let chunk = 0; chunk < count; chunk++) this.#sentMs.push(atMs)
+    this.#forget(this.#sentMs.length - unacknowledgedMax)
+  }
+
+  /**
+   * @param got chunks that have come on this stream since it was opened
+   * @returns when the newest of them was sent; undefined: no more than before
+   * @throws {ProtocolBreachError} more than were sent
+   */
+  came(got: number): number | undefined {
+    const count = got - this.#before
+    const known = this.#sentMs.length
+    if (count > known)
+      throw new ProtocolBreachError(`${got} of ${this.#before + known} chunks came`)
+    const newestMs = this.#sentMs[count - 1]
+    this.#forget(count)
+    return newestMs
+  }
+
+  #forget(count: number): void {
+    if (count <= 0) return
+    this.#sentMs.splice(0, count)
+    this.#before += count
+  }
+}
