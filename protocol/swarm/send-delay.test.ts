@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { FakeClock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
-import { SendDelay, Unacknowledged } from './send-delay.ts'
+import { SendDelay } from './send-delay.ts'
 import { createTokenBucket } from './token-bucket.ts'
 import { type Requester, Uploader } from './uploader.ts'
 
@@ -61,24 +61,5 @@ describe('swarm/send-delay', () => {
       uploader.arrived(requester, { sentMs: clock.nowMs() - delayMs, delayMs })
     }
     expect(bucket.waitMs(1, clock.nowMs())).to.equal(500)
-  })
-
-  it('knows when the newest chunk that has come was sent', () => {
-    const stream = new Unacknowledged()
-    expect(stream.came(0)).to.equal(undefined)
-    stream.sent(2, 10)
-    stream.sent(1, 20)
-    expect(stream.came(1)).to.equal(10)
-    expect(stream.came(1)).to.equal(undefined)
-    expect(stream.came(3)).to.equal(20)
-    expect(() => stream.came(4)).to.throw(/4 of 3 chunks came/)
-  })
-
-  it('keeps no more than some thousand times of a stream', () => {
-    const stream = new Unacknowledged()
-    for (let at = 0; at < 10_000; at++) stream.sent(1, at)
-    expect(stream.came(1)).to.equal(undefined)
-    expect(stream.came(9_000)).to.equal(8_999)
-    expect(() => stream.came(10_001)).to.throw(/of 10000/)
   })
 })

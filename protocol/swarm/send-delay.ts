@@ -9,8 +9,6 @@
  * all receivers counts: they share our line, and nothing else. What was measured before we slowed
  * down says nothing of how it is since. Source of the idea: LEDBAT (RFC 6817).
  */
-import { ProtocolBreachError } from './errors.ts'
-
 /** So long may chunks wait; RFC 6817's bound. */
 const targetMs = 100
 /** Chunks to several receivers come in it, or to some one twice. */
@@ -45,40 +43,5 @@ export class SendDelay<R extends WeakKey> {
     if (excessMs <= 0) return 0
     this.#sinceMs = nowMs
     return Math.min(excessMaxMs, excessMs)
-  }
-}
-
-/** Times kept for one stream; an honest requester asks for far less at once. */
-const unacknowledgedMax = 4_096
-
-/** When the chunks of one stream were sent that its receiver has not said to have come. */
-export class Unacknowledged {
-  readonly #sentMs: number[] = []
-  #before = 0
-
-  sent(count: number, atMs: number): void {
-    for (let chunk = 0; chunk < count; chunk++) this.#sentMs.push(atMs)
-    this.#forget(this.#sentMs.length - unacknowledgedMax)
-  }
-
-  /**
-   * @param got chunks that have come on this stream since it was opened
-   * @returns when the newest of them was sent; undefined: no more than before
-   * @throws {ProtocolBreachError} more than were sent
-   */
-  came(got: number): number | undefined {
-    const count = got - this.#before
-    const known = this.#sentMs.length
-    if (count > known)
-      throw new ProtocolBreachError(`${got} of ${this.#before + known} chunks came`)
-    const newestMs = this.#sentMs[count - 1]
-    this.#forget(count)
-    return newestMs
-  }
-
-  #forget(count: number): void {
-    if (count <= 0) return
-    this.#sentMs.splice(0, count)
-    this.#before += count
   }
 }
