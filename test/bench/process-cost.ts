@@ -2,7 +2,8 @@
  * What the processes of a home cost its machine, as the kernel counts it. Linux only.
  * Source: proc(5): smaps, stat, net/dev.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { readFile, readlink } from 'node:fs/promises'
+import { findProcesses, type ProcessSight } from '../../scripts/street/process-table.ts'
 
 /** Fixed in the kernel's interface, whatever its own rate is (USER_HZ). */
 const ticksPerS = 100
@@ -13,14 +14,12 @@ export type HomeProcesses = Readonly<{ own: readonly number[]; engine: readonly 
 /** The processes in the network namespace of `daemon`. */
 export async function processesOfHome(daemon: number): Promise<HomeProcesses> {
   const home = await readlink(`/proc/${daemon}/ns/net`)
-  const [own, engine]: [number[], number[]] = [[], []]
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)) {
-    if ((await readlink(`/proc/${pid}/ns/net`).catch(() => '')) !== home) continue
-    const isGuard = (await read(pid, 'cmdline')).includes('/guard-process.ts')
-    if (pid === daemon || isGuard) own.push(pid)
-    else engine.push(pid)
-  }
-  return { own, engine }
+  const found = await findProcesses(({ netns }) => netns === home)
+  const isOwn = ({ pid, words }: ProcessSight): boolean =>
+    pid === daemon || words.some((word) => word.includes('/guard-process.ts'))
+  const pids = (isWanted: (sight: ProcessSight) => boolean): number[] =>
+    found.filter(isWanted).map(({ pid }) => pid)
+  return { own: pids(isOwn), engine: pids((sight) => !isOwn(sight)) }
 }
 
 /**
