@@ -6,6 +6,7 @@
  * Process mains should log and survive `uncaughtException`: a fault in a socket's event handler
  * inside libp2p surfaces there and not in any promise of ours.
  */
+import { noise } from '@chainsafe/libp2p-noise'
 import { bootstrap } from '@libp2p/bootstrap'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
@@ -22,6 +23,7 @@ import { type Ping, ping } from '@libp2p/ping'
 import { createLibp2p } from 'libp2p'
 import { identityFromSeed } from '../identity/index.ts'
 import type { PeerId } from '../ids.ts'
+import { laneNoise } from '../lanes/index.ts'
 import type { Logger } from '../log/index.ts'
 import { createBoundedDatastore } from './bounded-datastore.ts'
 import { peerIdOf } from './identity.ts'
@@ -37,7 +39,7 @@ import {
   streamWindowBytes,
 } from './limits.ts'
 import { type RelayServer, relayLimits, relayServer } from './relay-server.ts'
-import { thriftyNoise } from './thrifty-noise.ts'
+import { thriftyCrypto } from './thrifty-noise.ts'
 import { thriftyTcp } from './thrifty-tcp.ts'
 import { thriftyYamux } from './thrifty-yamux.ts'
 import { type Region, topicScores } from './topics.ts'
@@ -109,7 +111,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     }),
     addresses: { listen: [...(init.listen ?? [])], announce: [...(init.announce ?? [])] },
     transports: [thriftyTcp({ dialOpts: { noDelay: true } }), relayTransport()],
-    connectionEncrypters: [thriftyNoise()],
+    connectionEncrypters: [laneNoise(thriftyCrypto()), noise({ crypto: thriftyCrypto() })],
     streamMuxers: [
       thriftyYamux({
         keepAliveInterval: keepAliveMs,

@@ -4,7 +4,7 @@
  * takes, of each message on every connection.
  */
 import { createSecretKey, type KeyObject } from 'node:crypto'
-import { type ICryptoInterface, noise } from '@chainsafe/libp2p-noise'
+import type { ICryptoInterface } from '@chainsafe/libp2p-noise'
 import { defaultCrypto, nodeCrypto } from '@chainsafe/libp2p-noise/crypto'
 
 /** Shorter ones libp2p encrypts in WebAssembly, without Node. */
@@ -32,9 +32,4 @@ export function thriftyCrypto(
         ? defaultCrypto.chaCha20Poly1305Decrypt(ciphertext, nonce, ad, key, dst)
         : nodeCrypto.chaCha20Poly1305Decrypt(ciphertext, nonce, ad, keyOf(key), dst),
   }
-}
-
-/** Noise for a host's connections. */
-export function thriftyNoise(): ReturnType<typeof noise> {
-  return noise({ crypto: thriftyCrypto() })
 }

@@ -7,6 +7,7 @@
 import type { StreamMuxerFactory } from '@libp2p/interface'
 import { yamux } from '@libp2p/yamux'
 import { StreamState, type YamuxStream } from '@libp2p/yamux/stream'
+import { placeStream, SecuredConnection } from '../lanes/index.ts'
 
 /** A muxer from inside; see thrifty-tcp.ts. */
 type Inside = { _newStream?(...init: unknown[]): YamuxStream }
@@ -26,7 +27,14 @@ export function thriftyYamux(options: Parameters<typeof yamux>[0]) {
       const muxer = create(connection)
       const inside = muxer as unknown as Inside
       const newStream = inside._newStream?.bind(muxer)
-      if (newStream) inside._newStream = (...init) => updateByHalves(newStream(...init))
+      if (!newStream) return muxer
+      inside._newStream = (...init) => {
+        const stream = updateByHalves(newStream(...init))
+        if (connection instanceof SecuredConnection) {
+          placeStream(stream, connection.lanes, stream.streamId)
+        }
+        return stream
+      }
       return muxer
     }
     return factory

@@ -40,6 +40,8 @@ export type ChunkAskerComponents = Readonly<{
   layout: BundleLayout
   picker: Picker
   senderOf: (peer: string) => Sender | undefined
+  /** What a sender has not been told yet of what we hold. */
+  newsFor?: (sender: Sender) => number[] | undefined
   /** The limit on what comes in. */
   bucket: TokenBucket
   stats: SwarmStats
@@ -145,10 +147,10 @@ export class ChunkAsker {
   }
 
   #request(sender: Sender, { start, count }: Run, nowMs: number): void {
-    const { bundle, layout, bucket } = this.#with
+    const { bundle, layout, bucket, newsFor } = this.#with
     assert(sender.session, 'a sender that is asked has a session')
     sender.credit.asked(nowMs)
-    const id = sender.session.request(bundle, { start, count })
+    const id = sender.session.request(bundle, { start, count }, newsFor?.(sender))
     for (let chunk = start; chunk < start + count; chunk++) {
       const bytes = layout.locate(chunk).travelBytes
       bucket.take(bytes, nowMs)

@@ -59,6 +59,10 @@ export class ChunkExchange {
     this.stored = stored
     this.#with = components
     components.room.asks = (peer) => senders.get(peer)?.phase === 'joined'
+    components.room.onGained = (peer, run) => {
+      this.#picker.peerGained(peer, run, components.clock.nowMs())
+      onChange()
+    }
     this.#picker = new Picker({
       chunkCount: layout.chunkCount,
       maps: components.room.maps,
@@ -69,6 +73,7 @@ export class ChunkExchange {
     this.#asker = new ChunkAsker({
       ...{ bundle: stored.id, layout, picker: this.#picker, bucket, stats },
       senderOf: (peer) => senders.get(peer as PeerId),
+      newsFor: ({ peer, teller }) => components.room.takeNewsFor(peer) ?? teller?.take(),
     })
     this.#keeper = new ChunkKeeper({
       ...{ stored, stats },
@@ -192,6 +197,7 @@ export class ChunkExchange {
 
   /** Forgets a sender; what was asked of it is free. */
   remove({ peer, outstandingBytes }: Sender): void {
+    this.#with.room.retell(peer)
     this.#with.bucket.giveBack(outstandingBytes, this.#with.clock.nowMs())
     this.#picker.removePeer(peer, this.#with.room.includes(peer))
   }
@@ -225,6 +231,7 @@ export class ChunkExchange {
 
   /** Hears no more of the store. */
   close(): void {
+    this.#with.room.onGained = undefined
     this.#unsubscribe()
   }
 

@@ -98,6 +98,19 @@ export class Guest {
     for (const run of decoded) this.#with.audience.gained(this, run)
   }
 
+  /** What it has not been told yet, for a message that goes to it anyway. */
+  takeNews(): number[] | undefined {
+    return this.#with.teller.take()
+  }
+
+  /** A message that news rode on may not have come: tells of all again. */
+  retell(): void {
+    if (!this.#stored || this.#with.audience.isRationed(this.#stored)) return
+    for (const { start, count } of this.#stored.held.runs()) {
+      for (let chunk = start; chunk < start + count; chunk++) this.#with.teller.add(chunk)
+    }
+  }
+
   /** Tells it of chunks that it may ask for from now on. */
   reveal(chunks: Iterable<number>): void {
     for (const chunk of chunks) this.#with.teller.add(chunk)

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../clock.ts'
 import type { TokenBucket } from './token-bucket.ts'
-import { encodeRuns } from './wire.ts'
+import { encodeRuns, ridingRunsMax } from './wire.ts'
 
 /**
  * Between homes that ask one another. A message costs each end 0.3 ms of CPU: at 30 ms, sixteen
@@ -29,6 +29,8 @@ export const revealDelayMs = 5
 export const seedHaveDelayMs = 250
 /** A message on the wire: Ethernet, IP, TCP, Noise, yamux and our own frame, and a pair of runs. */
 export const haveMessageBytes = 130
+/** A number of a run that rides on another message. */
+const ridingNumberBytes = 3
 
 /** How long a home that holds so many chunks keeps news of one, for more to come with it. */
 export function homeHaveDelayMs(heldChunks: number): number {
@@ -65,6 +67,16 @@ export class HaveTeller {
     this.#news.add(chunk)
     if (!this.#telling) void this.#tellOn()
     else if (this.#news.size === enoughChunks) this.#wait.abort()
+  }
+
+  /** News for a message that goes to the peer anyway: it counts as told. */
+  take(): number[] | undefined {
+    if (this.#news.size === 0 || this.#news.size > ridingRunsMax) return undefined
+    const { clock, allowance, wants } = this.#with
+    const [runs] = encodeRuns([...this.#news].filter(wants))
+    this.#news.clear()
+    if (runs) allowance.take(runs.length * ridingNumberBytes, clock.nowMs())
+    return runs
   }
 
   /** What was added is told otherwise, or no longer true. */

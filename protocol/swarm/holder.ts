@@ -3,14 +3,13 @@
  * with the uploader. Whatever it keeps for a peer is bounded: a flood, or a peer that does not
  * read, ends its own stream.
  */
-import type { Stream } from '@libp2p/interface'
 import type { Run } from '../bundle/index.ts'
 import type { StoredBundle } from '../chunk-store/index.ts'
 import type { Clock } from '../clock.ts'
 import { errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { type Channel, openChannel, type Pace } from '../wire/index.ts'
+import { type ByteStream, type Channel, openChannel, type Pace } from '../wire/index.ts'
 import { TooManyRequestsError } from './errors.ts'
 import { type Audience, Guest } from './guest.ts'
 import { HaveTeller } from './have-teller.ts'
@@ -85,7 +84,7 @@ export class HolderSession implements Requester {
   #refusals = 0
   #throttled = 0
 
-  constructor(stream: Stream, peer: PeerId, components: HolderComponents) {
+  constructor(stream: ByteStream, peer: PeerId, components: HolderComponents) {
     this.peer = peer
     this.#with = components
     this.#desk = new TicketDesk(peer, components)
@@ -192,8 +191,13 @@ export class HolderSession implements Requester {
       this.#with.audience.sending(guest, chunk)
     }
     this.#unacknowledged.sent(count, this.#with.clock.nowMs())
+    const runs = guest?.takeNews()
     await this.#channel.write(
-      { t: 'chunk', id: job.id, number: start, ...(count > 1 ? { count } : {}) },
+      {
+        ...{ t: 'chunk', id: job.id, number: start },
+        ...(count > 1 ? { count } : {}),
+        ...(runs ? { runs } : {}),
+      },
       { body, signal, pace: this.#with.pace?.() },
     )
     this.#with.onSent(this.peer, body.length)
@@ -273,8 +277,14 @@ export class HolderSession implements Requester {
   }
 
   #has({ number, runs }: Ask & { t: 'have' }): void {
+    for (const guest of this.#guests.values()) {
+      if (guest.number === number) this.#gained(guest, runs)
+    }
+  }
+
+  #gained(guest: Guest, runs: readonly number[]): void {
     this.#pace.take(haveCost, this.#with.clock.nowMs())
-    for (const guest of this.#guests.values()) if (guest.number === number) guest.gained(runs)
+    guest.gained(runs)
   }
 
   #leave(bundle: BundleId): void {
@@ -286,6 +296,8 @@ export class HolderSession implements Requester {
 
   #request(ask: Ask & { t: 'request' }): void {
     this.#acknowledged(ask)
+    const guest = this.#guests.get(ask.bundle)
+    if (guest && ask.runs) this.#gained(guest, ask.runs)
     const bundle = this.#admit(ask)
     if (!bundle) return
     for (let chunk = ask.first; chunk < ask.first + ask.count; chunk++) {
@@ -293,7 +305,6 @@ export class HolderSession implements Requester {
       this.#refuse('NOT_HELD', { ...ask, number: chunk })
       return
     }
-    const guest = this.#guests.get(ask.bundle)
     if (guest) this.#with.audience.requested(guest, { start: ask.first, count: ask.count })
     this.#with.uploader.queue.pushRun(this, ask)
     this.#with.uploader.pump()

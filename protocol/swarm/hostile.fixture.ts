@@ -23,24 +23,29 @@ export async function openRaw(mesh: Mesh, to: PeerAddress): Promise<Stream> {
   return await connection.newStream(chunksProtocol, soon())
 }
 
+/** A channel and the stream below it. */
+type Owned<C> = C & { readonly stream: Stream }
+
 /** The asking end of a channel, in the test's hands. */
-export function asking(stream: Stream): Channel<Answer, Ask> {
-  return openChannel(stream, {
+export function asking(stream: Stream): Owned<Channel<Answer, Ask>> {
+  const channel = openChannel<Answer, Ask>(stream, {
     inbound: answerCodec,
     outbound: askCodec,
     maxFrameBytes: answerFrameBytes,
     maxBufferedBytes: answerBufferedBytes,
   })
+  return { ...channel, stream }
 }
 
 /** The answering end. */
-export function answering(stream: Stream): Channel<Ask, Answer> {
-  return openChannel(stream, {
+export function answering(stream: Stream): Owned<Channel<Ask, Answer>> {
+  const channel = openChannel<Ask, Answer>(stream, {
     inbound: askCodec,
     outbound: answerCodec,
     maxFrameBytes: askFrameBytes,
     maxBufferedBytes: askBufferedBytes,
   })
+  return { ...channel, stream }
 }
 
 /** One frame with a right length prefix around any bytes. */

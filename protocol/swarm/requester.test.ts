@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import type { Mesh } from '../mesh/index.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from '../mesh/mesh.fixture.ts'
-import type { Channel } from '../wire/index.ts'
 import { answering, soon } from './hostile.fixture.ts'
 import {
   createSwarmStreet,
@@ -12,9 +11,9 @@ import {
   toyTicket,
   until,
 } from './swarm.fixture.ts'
-import { type Answer, type Ask, chunksProtocol, descriptorPieceBytes } from './wire.ts'
+import { type Ask, chunksProtocol, descriptorPieceBytes } from './wire.ts'
 
-type Wire = Channel<Ask, Answer>
+type Wire = ReturnType<typeof answering>
 
 describe('swarm, with a holder that', function () {
   this.timeout(30_000)

@@ -3,13 +3,18 @@
  * It matches what comes with what was asked: a chunk nobody asked for is a breach of the protocol,
  * a chunk that was cancelled on its way is not.
  */
-import type { Stream } from '@libp2p/interface'
 import { LRUCache } from 'lru-cache'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Run } from '../bundle/index.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { PeerAddress } from '../mesh/index.ts'
-import { type Channel, ChannelClosedError, openChannel, type Signed } from '../wire/index.ts'
+import {
+  type ByteStream,
+  type Channel,
+  ChannelClosedError,
+  openChannel,
+  type Signed,
+} from '../wire/index.ts'
 import { ProtocolBreachError, TooManyRequestsError } from './errors.ts'
 import {
   type Answer,
@@ -75,7 +80,7 @@ export class RequesterSession {
   #unsent = 0
 
   /** @param onIdle called when no download is left; the session may be closed then. */
-  constructor(stream: Stream, peer: PeerId, onIdle: () => void, nowMs: () => number) {
+  constructor(stream: ByteStream, peer: PeerId, onIdle: () => void, nowMs: () => number) {
     this.peer = peer
     this.#onIdle = onIdle
     this.#nowMs = nowMs
@@ -133,8 +138,11 @@ export class RequesterSession {
     if (this.#listeners.size === 0) this.#onIdle()
   }
 
-  /** Asks for a run of chunks. Returns the id that the chunks come with. */
-  request(bundle: BundleId, run: Run): number {
+  /**
+   * Asks for a run of chunks. Returns the id that the chunks come with.
+   * @param runs what we hold by now, as in {@link have}
+   */
+  request(bundle: BundleId, run: Run, runs?: number[]): number {
     const id = this.#nextId
     this.#nextId = (this.#nextId % 2 ** 31) + 1
     const due = new Set<number>()
@@ -142,7 +150,8 @@ export class RequesterSession {
     this.#requests.set(id, { bundle, due })
     const gotMs = Math.round(this.#nowMs() - this.#gotAtMs)
     const came = this.#got > 0 ? { got: this.#got, gotMs } : {}
-    this.#ask({ t: 'request', bundle, id, first: run.start, count: run.count, ...came })
+    const news = runs ? { runs } : {}
+    this.#ask({ t: 'request', bundle, id, first: run.start, count: run.count, ...news, ...came })
     return id
   }
 
@@ -186,7 +195,8 @@ export class RequesterSession {
     const { peer } = this
     this.answers += 1
     if (answer.t === 'chunk') {
-      this.#chunks(answer.id, { start: answer.number, count: answer.count ?? 1 }, body)
+      const { id, number, count = 1, runs } = answer
+      this.#chunks(id, { start: number, count }, body, runs)
       return
     }
     if (answer.t === 'have') {
@@ -228,7 +238,7 @@ export class RequesterSession {
     return true
   }
 
-  #chunks(id: number, run: Run, body: Uint8ArrayList): void {
+  #chunks(id: number, run: Run, body: Uint8ArrayList, runs: readonly number[] | undefined): void {
     this.#got += run.count
     this.#gotAtMs = this.#nowMs()
     const live = this.#requests.get(id)
@@ -242,6 +252,7 @@ export class RequesterSession {
     }
     if (live?.due.size === 0) this.#requests.delete(id)
     const listener = this.#listeners.get(request.bundle)
+    if (runs) listener?.onHave(this.peer, runs)
     listener?.onChunks(this.peer, id, run, body, live !== undefined)
   }
 

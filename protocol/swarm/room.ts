@@ -35,6 +35,8 @@ export class Room {
   readonly #guests = new Map<PeerId, Set<Guest>>()
   /** Whether the download of this bundle asks a peer; its map is kept then. */
   asks: (peer: PeerId) => boolean = () => false
+  /** Hears for the download what a peer that it asks told us as a guest. */
+  onGained: ((peer: PeerId, run: Run) => void) | undefined
 
   constructor(components: RoomComponents) {
     const { stored, seed, uploadBytesPerS } = components
@@ -71,6 +73,17 @@ export class Room {
     return this.#guests.has(peer)
   }
 
+  /** What a peer that joined here has not been told yet, for a message that goes to it anyway. */
+  takeNewsFor(peer: PeerId): number[] | undefined {
+    for (const guest of this.#guests.get(peer) ?? []) return guest.takeNews()
+    return undefined
+  }
+
+  /** Messages to a peer that news rode on may not have come. */
+  retell(peer: PeerId): void {
+    for (const guest of this.#guests.get(peer) ?? []) guest.retell()
+  }
+
   enter(guest: Guest, held: Bitfield | undefined, nowMs: number): void {
     const { peer } = guest
     this.#learn(peer, held, nowMs)
@@ -86,7 +99,8 @@ export class Room {
   }
 
   gained({ peer }: Guest, run: Run, nowMs: number): void {
-    this.maps.gained(peer, run, nowMs)
+    if (this.onGained && this.asks(peer)) this.onGained(peer, run)
+    else this.maps.gained(peer, run, nowMs)
     this.#plan?.gained(peer, run)
     this.#reveal(nowMs)
   }

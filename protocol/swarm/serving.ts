@@ -1,18 +1,17 @@
 /** The answering half of a swarm: one session a stream, one uploader over all of them. */
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 import { describeError, errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { type Mesh, peerIdOf } from '../mesh/index.ts'
+import type { ByteStream } from '../wire/index.ts'
+import { acceptChunkStreams, refuseChunkStreams } from './chunk-stream.ts'
 import { breachCodes } from './errors.ts'
 import { type HolderComponents, HolderSession } from './holder.ts'
 import type { Misbehaviour } from './peer-book.ts'
-import { chunksProtocol } from './wire.ts'
 
 const tickMs = 250
-/** Streams that one connection may have open each way; one is used, more are reconnects. */
-const streamsMax = 4
 
 export interface Serving {
   start(): Promise<void>
@@ -44,7 +43,7 @@ export function createServing(
   const running = new Set<Promise<void>>()
   let started = false
 
-  const serve = (stream: Stream, connection: Connection): void => {
+  const serve = (stream: ByteStream, connection: Connection): void => {
     const peer = peerIdOf(connection.remotePeer)
     if (components.isDropped(peer)) {
       stream.abort(new Error('this peer is not served'))
@@ -78,15 +77,11 @@ export function createServing(
     async start() {
       if (started) return
       started = true
-      await mesh.handle(chunksProtocol, serve, {
-        maxInboundStreams: streamsMax,
-        maxOutboundStreams: streamsMax,
-        runOnLimitedConnection: false,
-      })
+      await acceptChunkStreams(mesh, serve)
       running.add(tickOn())
     },
     async stop() {
-      if (started) await mesh.unhandle(chunksProtocol)
+      if (started) await refuseChunkStreams(mesh)
       for (const session of sessions) session.abort(new Error('the swarm was stopped'))
       await Promise.all(running)
     },

@@ -6,8 +6,8 @@ import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { dialPeer, type Mesh, type PeerAddress, toLibp2pPeerId } from '../mesh/index.ts'
+import { openChunkStream } from './chunk-stream.ts'
 import { RequesterSession } from './requester.ts'
-import { chunksProtocol } from './wire.ts'
 
 /** A dead peer must not hold a place for long (swarm.md, spegel#1311: 30 s each). */
 const openMs = 8_000
@@ -37,11 +37,7 @@ export function createSessionPool(
   const dial = async (hint: PeerAddress): Promise<RequesterSession> => {
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(openMs)])
     const connection = await dialPeer(mesh, hint, { signal: deadline })
-    const stream = await connection.newStream(chunksProtocol, {
-      signal: deadline,
-      maxOutboundStreams: 4,
-      runOnLimitedConnection: false,
-    })
+    const stream = await openChunkStream(connection, { signal: deadline })
     const opened = sessions.get(hint.peer)
     const drop = (): void => {
       if (sessions.get(hint.peer) === opened) sessions.delete(hint.peer)

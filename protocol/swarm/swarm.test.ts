@@ -11,6 +11,7 @@ import {
   withRead,
   wrapBundles,
 } from './swarm.fixture.ts'
+import { chunksLaneProtocol, chunksProtocol } from './wire.ts'
 
 const MiB = 1 << 20
 
@@ -43,6 +44,19 @@ describe('swarm', function () {
       expect(home.swarm.stats().wrongChunks).to.equal(0)
       expect(home.swarm.stats().duplicateBytes).to.be.below(0.1 * bundle.travelBytes)
     }
+  })
+
+  it('takes chunks over a lane, past the muxer', async () => {
+    const bundle = randomBundle(MiB)
+    const [seed, home] = [await street.home(), await street.home()]
+    await seed.fill(bundle)
+    const download = get(home, bundle, [seed])
+    await download.descriptor
+    const protocols = home.mesh
+      .getConnections()
+      .flatMap(({ streams }) => streams.map(({ protocol }) => protocol))
+    expect(protocols).to.include(chunksLaneProtocol).and.not.include(chunksProtocol)
+    await expectWhole(await download.done, bundle)
   })
 
   it('throws wrong chunks away, says who sent them, and gets them from another', async () => {

@@ -12,7 +12,8 @@
  * | `leave` a bundle | nothing |
  * | `have`: what I hold by now | nothing; it tells a holder that asks nothing of us whom to serve first |
  *
- * `have` comes unasked from the holder too, batched, for a joined bundle. A holder may tell less
+ * `have` comes unasked from the holder too, batched, for a joined bundle; most news rides on a
+ * `request` or a `chunk` that goes to the same peer anyway. A holder may tell less
  * than it holds (that is how a seed hands each chunk to one home first), never more. `peers` comes
  * unasked as well: others that showed a ticket for the bundle. Chunks are numbered over the whole
  * bundle. Source of the shapes: BitTorrent's BEP 3, 6 and 11, with runs and attributed refusals.
@@ -32,6 +33,8 @@ import {
 } from '../wire/index.ts'
 
 export const chunksProtocol = '/potluck/chunks/1'
+/** The same messages over the stream's lane (protocol/lanes), where the connection has lanes. */
+export const chunksLaneProtocol = '/potluck/chunks-lane/1'
 
 /** The most that a descriptor can name. */
 export const chunksMax = maxDescriptorBytes / chunkNameBytes
@@ -42,6 +45,8 @@ export const chunksBodyBytesMax = 512 * 1024
 export const descriptorPieceBytes = 256 * 1024
 /** Runs in one `have`; what is left follows in the next. */
 export const haveRunsMax = 512
+/** Runs that ride on another message; more go by themselves. */
+export const ridingRunsMax = 64
 /** A have-map that is longer is told by `have`s after the join: asks are small for all. */
 export const joinHeldBytesMax = 4096
 /** In one `peers`, and of each of them. */
@@ -103,6 +108,8 @@ export const AskSchema = Type.Union([
     id: RequestIdSchema,
     first: NumberSchema,
     count: CountSchema(requestChunksMax, 1),
+    /** What I hold by now as well, as in a `have`: it saves that message. */
+    runs: Type.Optional(RunsSchema),
     /** Chunks that have come on this stream by now, and how long ago the newest did. */
     got: Type.Optional(CountSchema()),
     gotMs: Type.Optional(CountSchema()),
@@ -150,6 +157,8 @@ export const AnswerSchema = Type.Union([
     number: NumberSchema,
     /** Adjacent ones from `number` on, one behind the other in the body; absent: one. */
     count: Type.Optional(CountSchema(requestChunksMax, 1)),
+    /** What I hold by now as well, as in a `have` for the same bundle. */
+    runs: Type.Optional(RunsSchema),
   }),
   Type.Object({
     t: Type.Literal('refused'),

@@ -5,9 +5,9 @@
  * Reading does not push back on the sender (libp2p streams buffer what comes, up to
  * `maxBufferedBytes`, then abort): a protocol bounds what is under way with credits of its own.
  */
-import type { Stream } from '@libp2p/interface'
 import { encode as encodeVarint, encodingLength } from 'uint8-varint'
 import { Uint8ArrayList } from 'uint8arraylist'
+import type { ByteStream } from './byte-stream.ts'
 import type { Codec } from './codec.ts'
 import {
   ChannelClosedError,
@@ -35,7 +35,6 @@ export interface Channel<In, Out> {
   close(options?: Partial<WaitOptions>): Promise<void>
   /** Ends both sides at once. Harmless when already ended. */
   abort(error: Error): void
-  readonly stream: Stream
 }
 
 export type ChannelInit<In, Out> = Readonly<{
@@ -51,7 +50,10 @@ export type ChannelInit<In, Out> = Readonly<{
 const shortBytes = 512
 
 /** Wraps `stream`. @throws nothing; faults surface in `read` and `write`. */
-export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>): Channel<In, Out> {
+export function openChannel<In, Out>(
+  stream: ByteStream,
+  init: ChannelInit<In, Out>,
+): Channel<In, Out> {
   const { inbound, outbound, maxFrameBytes } = init
   const frames = createFrameReader(stream, init)
   const kind = inbound.kind
@@ -63,7 +65,6 @@ export function openChannel<In, Out>(stream: Stream, init: ChannelInit<In, Out>)
     return error
   }
   return {
-    stream,
     async read({ signal }) {
       let frame: Uint8ArrayList
       try {

@@ -3,9 +3,9 @@
  * reader (lpStream) waits for each byte of the varint with two promises: 20 µs a frame, as much as
  * half of its SHA-256. It owns the stream's reading: nothing else may listen for its messages.
  */
-import type { Stream } from '@libp2p/interface'
 import { encodingLength } from 'uint8-varint'
 import { Uint8ArrayList } from 'uint8arraylist'
+import type { ByteStream } from './byte-stream.ts'
 
 export type FrameLimits = Readonly<{
   /** The longest frame, without its length. */
@@ -31,7 +31,7 @@ export interface FrameReader {
 
 /** Listens to `stream` from now on. */
 export function createFrameReader(
-  stream: Stream,
+  stream: ByteStream,
   { maxFrameBytes, maxBufferedBytes }: FrameLimits,
 ): FrameReader {
   const lengthBytesMax = encodingLength(maxFrameBytes)

@@ -1,4 +1,5 @@
 /** The wire: schemas of small things, the codec, and framed channels over libp2p streams. */
+export type { ByteStream } from './byte-stream.ts'
 export {
   type Channel,
   type ChannelInit,

@@ -2,8 +2,8 @@
  * Sends a frame in pieces, each when its turn comes. What a libp2p stream takes goes to the line at
  * once: a big frame written whole fills the sender's modem, and everything else waits behind it.
  */
-import type { Stream } from '@libp2p/interface'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import type { ByteStream } from './byte-stream.ts'
 
 export type Pace = Readonly<{
   pieceBytes: number
@@ -13,7 +13,7 @@ export type Pace = Readonly<{
 
 /** Resolves when the stream takes more. @throws the signal's reason; the stream was closed. */
 export async function sendPaced(
-  stream: Stream,
+  stream: ByteStream,
   frame: Uint8ArrayList,
   { pieceBytes, turn }: Pace,
   signal: AbortSignal,
@@ -28,7 +28,7 @@ export async function sendPaced(
 
 /** Resolves when the stream takes more. @throws the signal's reason; the stream was closed. */
 export async function sendWhole(
-  stream: Stream,
+  stream: ByteStream,
   frame: Uint8ArrayList,
   signal: AbortSignal,
 ): Promise<void> {
@@ -36,7 +36,7 @@ export async function sendWhole(
 }
 
 /** `stream.onDrain()` of libp2p works once only, and then resolves too early. */
-async function drained(stream: Stream, signal: AbortSignal): Promise<void> {
+async function drained(stream: ByteStream, signal: AbortSignal): Promise<void> {
   const done = Promise.withResolvers<void>()
   const onDrain = (): void => done.resolve()
   const onClose = (): void => done.reject(new Error('the stream was closed'))
