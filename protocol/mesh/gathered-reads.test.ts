@@ -22,7 +22,7 @@ function setUp() {
   }
   let nowMs = 0
   const socket = Object.assign(new EventEmitter(), { _handle: handle as typeof handle | null })
-  readGathered(socket as unknown as Socket, () => nowMs)
+  readGathered(socket as unknown as Socket, { now: () => nowMs })
   const came = (bytes: Uint8Array, afterMs: number): void => {
     nowMs += afterMs
     socket.emit('data', bytes)

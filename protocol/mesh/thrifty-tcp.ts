@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
+import { missingBytesOn } from '../lanes/index.ts'
 import { readGathered } from './gathered-reads.ts'
 import { type DataSender, writeWhole } from './whole-writes.ts'
 
@@ -37,6 +38,6 @@ function spare(connection: MultiaddrConnection): MultiaddrConnection {
   const { socket } = inside
   if (!socket) return connection
   if (inside.sendData) writeWhole(inside as DataSender, socket)
-  readGathered(socket)
+  readGathered(socket, { missingBytes: () => missingBytesOn(connection) })
   return connection
 }
