@@ -3,6 +3,9 @@
  * of a chunk on its way from store to store cost a quarter of what libp2p itself does for it, and
  * each file operation through libuv's pool 10 to 60 µs (`bench pair`: 84 MB/s without, 105 with).
  *
+ * What comes seldom is done at once where it is asked for (inline-turns.ts), never beside what the
+ * thread has yet to do: bits of one byte are changed one after the other.
+ *
  * Writes that come while others are under way go out together, so that a fast sender costs a
  * message to the thread a batch and not a chunk. The thread lives while it is used: an idle home
  * should not pay for its memory.
@@ -13,11 +16,14 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import {
   type Bit,
   type ChunkJob,
+  type ChunkOutcome,
   type ChunkReply,
   type ChunkWrite,
   type DiskFault,
+  doChunkJob,
   nameBytes,
 } from './chunk-jobs.ts'
+import { createInlineTurns } from './inline-turns.ts'
 
 /** A batch, and the memory that is kept for the next. Eight chunks of 64 KiB. */
 const batchBytes = 512 * 1024
@@ -65,7 +71,12 @@ type Batch = {
 }
 
 /** A thread for the chunks of one store; started by the first job, ended when idle. */
-export function createChunkThread(): ChunkThread {
+export function createChunkThread({
+  turns = createInlineTurns(),
+  nowMs = (): number => performance.now(),
+} = {}): ChunkThread {
+  /** For what is written inline, one after the other. */
+  let scratch: ArrayBuffer | undefined
   const waiting = new Map<number, Waiting>()
   const buffers: ArrayBuffer[] = []
   let worker: Worker | undefined
@@ -112,6 +123,27 @@ export function createChunkThread(): ChunkThread {
     worker.postMessage(job, transfer)
     return done.promise
   }
+  /** Undefined: the thread should do it. */
+  const inline = (bytes: number, job: () => ChunkJob): ChunkReply | undefined => {
+    if (waiting.size > 0 || filling) return undefined
+    const startMs = nowMs()
+    if (!turns.mayDo(bytes, startMs)) return undefined
+    const reply = doChunkJob(job())
+    const endMs = nowMs()
+    turns.did(bytes, endMs - startMs, endMs)
+    return reply
+  }
+  const writeInline = ({ fd, position, bytes, name, bit }: ChunkPut): ChunkReply | undefined =>
+    inline(bytes.length, () => {
+      const { length } = bytes
+      if (!scratch || scratch.byteLength < nameBytes + length) {
+        scratch = new ArrayBuffer(nameBytes + length)
+      }
+      if (name) new Uint8Array(scratch).set(name)
+      copyInto(new Uint8Array(scratch, nameBytes), bytes)
+      const chunk = { fd, position, offset: 0, length, verify: name !== undefined, bit }
+      return { kind: 'write', id: 0, buffer: scratch, chunks: [chunk] }
+    })
   const send = async ({ buffer, chunks, done }: Batch): Promise<void> => {
     underWay += 1
     try {
@@ -119,12 +151,7 @@ export function createChunkThread(): ChunkThread {
       if (reply.buffer?.byteLength === batchBytes && buffers.length < buffersKeptMax) {
         buffers.push(reply.buffer)
       }
-      for (const [at, { resolve, reject }] of done.entries()) {
-        const outcome = reply.outcomes[at]
-        assert(outcome, 'an outcome a chunk')
-        if (typeof outcome === 'object') reject(errorOf(outcome))
-        else resolve(outcome === 'good')
-      }
+      for (const [at, one] of done.entries()) settle(reply.outcomes[at], one)
     } catch (error) {
       for (const { reject } of done) reject(error)
     } finally {
@@ -142,7 +169,8 @@ export function createChunkThread(): ChunkThread {
   return {
     async read({ fd, position, lengths, names }) {
       const job: ChunkJob = { kind: 'read', id: nextId++, fd, position, lengths, names }
-      const { buffer, outcomes } = await run(job, [])
+      const totalBytes = lengths.reduce((sum, length) => sum + length, 0)
+      const { buffer, outcomes } = inline(totalBytes, () => job) ?? (await run(job, []))
       assert(buffer, 'a read has bytes')
       const good = outcomes.map((outcome) => {
         // A place that the disk gives up on (EIO) is as rotten as changed bytes.
@@ -151,7 +179,14 @@ export function createChunkThread(): ChunkThread {
       })
       return { bytes: new Uint8Array(buffer), good }
     },
-    write({ fd, position, bytes, name, bit }) {
+    write(put) {
+      const done = Promise.withResolvers<boolean>()
+      const reply = writeInline(put)
+      if (reply) {
+        settle(reply.outcomes[0], done)
+        return done.promise
+      }
+      const { fd, position, bytes, name, bit } = put
       const neededBytes = nameBytes + bytes.length
       if (filling && filling.usedBytes + neededBytes > filling.buffer.byteLength) {
         const full = filling
@@ -170,7 +205,6 @@ export function createChunkThread(): ChunkThread {
       const { length } = bytes
       filling.chunks.push({ fd, position, offset, length, verify: name !== undefined, bit })
       filling.usedBytes += neededBytes
-      const done = Promise.withResolvers<boolean>()
       filling.done.push(done)
       flush()
       return done.promise
@@ -181,6 +215,15 @@ export function createChunkThread(): ChunkThread {
     },
     close: end,
   }
+}
+
+function settle(
+  outcome: ChunkOutcome | undefined,
+  { resolve, reject }: PromiseWithResolvers<boolean>,
+): void {
+  assert(outcome, 'an outcome a chunk')
+  if (typeof outcome === 'object') reject(errorOf(outcome))
+  else resolve(outcome === 'good')
 }
 
 function copyInto(to: Uint8Array, bytes: Uint8Array | Uint8ArrayList): void {

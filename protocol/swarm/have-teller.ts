@@ -23,6 +23,7 @@ const firstDelayMs = 30
 /** So many new chunks are told of sooner: on a fast link they are the next ones to be asked for. */
 const enoughChunks = 16
 const enoughMs = 30
+const laterStepMs = 55
 /** From a seed, which tells a home what to ask for next: a home that waits leaves a link idle. */
 export const revealDelayMs = 5
 /** To a holder that asks nothing in return: it needs it only to choose whom to serve. */
@@ -54,9 +55,8 @@ export type HaveTellerComponents = Readonly<{
 export class HaveTeller {
   readonly #with: HaveTellerComponents
   readonly #news = new Set<number>()
-  readonly #stopped = new AbortController()
+  #stopped = false
   #telling = false
-  #wait = new AbortController()
 
   constructor(components: HaveTellerComponents) {
     this.#with = components
@@ -66,7 +66,6 @@ export class HaveTeller {
   add(chunk: number): void {
     this.#news.add(chunk)
     if (!this.#telling) void this.#tellOn()
-    else if (this.#news.size === enoughChunks) this.#wait.abort()
   }
 
   /** News for a message that goes to the peer anyway: it counts as told. */
@@ -87,43 +86,40 @@ export class HaveTeller {
   /** There is nobody to tell any more. */
   stop(): void {
     this.#news.clear()
-    this.#stopped.abort()
-    this.#wait.abort()
+    this.#stopped = true
   }
 
   async #tellOn(): Promise<void> {
     const { clock, allowance, onFault } = this.#with
-    const { signal } = this.#stopped
     this.#telling = true
     try {
-      while (this.#news.size > 0 && !signal.aborted) {
+      while (this.#news.size > 0) {
         await this.#gather()
-        for (;;) {
+        for (; this.#news.size > 0; ) {
           const waitMs = allowance.waitMs(haveMessageBytes, clock.nowMs())
           if (waitMs === 0) break
-          await clock.sleep(waitMs, { signal })
+          await clock.sleep(waitMs)
         }
-        await this.#tell()
+        if (this.#news.size > 0) await this.#tell()
       }
     } catch (error) {
-      if (!signal.aborted) onFault(error as Error)
+      if (!this.#stopped) onFault(error as Error)
     } finally {
       this.#telling = false
     }
   }
 
-  /** Waits for more of them; not for long once there are enough. */
+  /** Waits for more of them; not for long once there are enough, nor when all were told otherwise. */
   async #gather(): Promise<void> {
     const { clock } = this.#with
-    const { signal } = this.#stopped
-    const delayMs = this.#with.delayMs()
-    const soonMs = Math.min(delayMs, enoughMs)
-    await clock.sleep(soonMs, { signal })
-    if (this.#news.size >= enoughChunks) return
-    this.#wait = new AbortController()
-    await clock
-      .sleep(delayMs - soonMs, { signal: this.#wait.signal })
-      .catch(() => signal.throwIfAborted())
+    const untilMs = clock.nowMs() + this.#with.delayMs()
+    // A sleep that can be broken off costs several times one that cannot: so it looks now and then.
+    for (let stepMs = enoughMs; ; stepMs = laterStepMs) {
+      const leftMs = untilMs - clock.nowMs()
+      if (leftMs <= 0 || this.#stopped || this.#news.size === 0) return
+      if (stepMs === laterStepMs && this.#news.size >= enoughChunks) return
+      await clock.sleep(Math.min(stepMs, leftMs))
+    }
   }
 
   /** One batch at a time: while it is not taken, the next one grows. */

@@ -129,15 +129,15 @@ export class Uploader {
 
   /** Pumps again then, unless that will be done before anyway. */
   #wake(nowMs: number, afterMs: number): void {
+    // The tick is there before.
+    if (afterMs >= tickMs) return
     const atMs = nowMs + afterMs
     if (this.#wakeAtMs <= atMs) return
     this.#wakeAtMs = atMs
-    this.#clock
-      .sleep(afterMs, { signal: this.#signal })
-      .catch(() => undefined)
-      .finally(() => {
-        if (this.#wakeAtMs === atMs) this.#wakeAtMs = Number.POSITIVE_INFINITY
-        this.pump()
-      })
+    // Without a signal, which would cost more than the sleep: it is short, and a pump that has ended does nothing.
+    void this.#clock.sleep(afterMs).then(() => {
+      if (this.#wakeAtMs === atMs) this.#wakeAtMs = Number.POSITIVE_INFINITY
+      this.pump()
+    })
   }
 }
