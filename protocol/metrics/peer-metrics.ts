@@ -14,7 +14,6 @@ export type PeerMetricsComponents = Readonly<{
     mesh: Mesh
     reach: MeshMetricsComponents['reach']
     keeper: Readonly<{ coordinator: PeerId }>
-    lists: Readonly<{ isCache: (peer: PeerId) => boolean }>
   }>
   chunks: BundleStore
   swarm: Pick<Swarm, 'stats'>
@@ -28,5 +27,5 @@ export function definePeerMetrics(series: Series, components: PeerMetricsCompone
   const coordinator = () => toLibp2pPeerId(peer.keeper.coordinator)
   defineMeshMetrics(series, { mesh: peer.mesh, reach: peer.reach, coordinator })
   defineStoreMetrics(series, chunks)
-  defineSwarmMetrics(series, { swarm, limits, isCache: peer.lists.isCache })
+  defineSwarmMetrics(series, { swarm, limits })
 }
