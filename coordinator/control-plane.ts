@@ -3,7 +3,6 @@
  * and one order key. It knows nothing of HTTP; the API sees it through `groups` and `view`.
  */
 import type { Clock } from '../protocol/clock.ts'
-import type { Misbehaviour } from '../protocol/control/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { Mesh } from '../protocol/mesh/index.ts'
@@ -23,7 +22,7 @@ import {
   openSlotBook,
 } from './reconciler/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createHouseholds, createSessions } from './sessions/index.ts'
+import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -111,7 +110,7 @@ export async function startControlPlane(
           reconciler.kick()
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
-        onMisbehaviour: createMisbehaviourLog(logger),
+        onMisbehaviour: createAccusations({ logger }),
       },
     },
   )
@@ -157,18 +156,4 @@ function nodesPlaced(
   const nodes = new Set<PeerId>()
   for (const { placement } of slots) if (placement) nodes.add(placement.node)
   return nodes
-}
-
-/** Evidence is counted by offender and kind; the first and then each power of two is logged. */
-function createMisbehaviourLog(logger: Logger) {
-  const counts = new Map<string, number>()
-  const offendersMax = 10_000
-  return (by: PeerId, { peer, bundle, kind, chunk }: Misbehaviour): void => {
-    const key = `${peer} ${kind}`
-    const count = (counts.get(key) ?? 0) + 1
-    if (counts.size < offendersMax || counts.has(key)) counts.set(key, count)
-    if (Number.isInteger(Math.log2(count))) {
-      logger.warn({ by, peer, kind, count, bundle, chunk }, 'a peer is accused of misbehaviour')
-    }
-  }
 }

@@ -235,7 +235,7 @@ describe('a cache, run', function () {
     const swarm = createSwarm(
       {},
       {
-        ...{ mesh, store, logger: silentLogger, timeMs: () => 0 },
+        ...{ mesh, store, logger: silentLogger, timeMs: () => 0, isCache: () => true },
         verifyTicket: () => {
           throw new RefusedError(self, bundle, 'NO_TICKET')
         },

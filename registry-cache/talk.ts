@@ -87,6 +87,7 @@ function handlersOf(
   return {
     facts: async () => ({ held: [], bundles: bundles(), keysInUse: requests.keysInUse() }),
     state: () => ({ instances: [], bundles: bundles(), misbehaviour: misbehaviour.take() }),
+    onBeatAnswer: misbehaviour.answered,
     onUp() {
       requests.resend()
       for (const message of components.links.messages()) send(message)

@@ -13,6 +13,7 @@ import {
   createCoordinatorTime,
   type DownMessage,
   type Hello,
+  type Misbehaviour,
   type Renewal,
   type UpMessage,
 } from '../../protocol/control/index.ts'
@@ -44,6 +45,8 @@ export abstract class FakePeer {
   link: ControlLink | undefined
   readonly received: DownMessage[] = []
   readonly bundles = new Set<BundleId>()
+  /** What it says of others in its next beat. */
+  readonly accusations: Misbehaviour[] = []
   /** Counted since the start. */
   hellos = 0
   beatAnswers = 0
@@ -174,7 +177,7 @@ export abstract class FakePeer {
       bundles: [...this.bundles],
       ...(capacity ? { capacity } : {}),
       ...(wanted > 0 ? { keys: this.#keys(false, wanted) } : {}),
-      misbehaviour: [],
+      misbehaviour: this.accusations.splice(0),
     }
   }
 }

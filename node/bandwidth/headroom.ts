@@ -7,6 +7,7 @@
  *
  * Pure: the caller brings round trips, what was sent, and the time.
  */
+import { createBaseDelay } from '../../protocol/base-delay.ts'
 
 /** Of the measured uplink: what is left is the home's. */
 export const uplinkShare = 0.85
@@ -30,8 +31,7 @@ const demandShare = 0.7
  * The base is the least round trip of the last half hour, minute by minute: longer than most
  * uploads of a chef, who would else be taken for the path after a while.
  */
-const baseSlots = 30
-const baseSlotMs = 60_000
+const baseMinutes = 30
 
 export interface Headroom {
   /** What a link test found; replaces what was learned before. */
@@ -48,7 +48,7 @@ export interface Headroom {
 
 /** A controller that knows nothing yet. */
 export function createHeadroom(): Headroom {
-  let base = createBase()
+  let base = createBaseDelay(baseMinutes)
   /** Undefined: nobody has measured, and nothing has told us. */
   let topBytesPerS: number | undefined
   let rate = firstBytesPerS
@@ -91,7 +91,7 @@ export function createHeadroom(): Headroom {
       topBytesPerS = top
     },
     newPath() {
-      base = createBase()
+      base = createBaseDelay(baseMinutes)
       excessSinceMs = undefined
     },
     roundTrip(ms, nowMs) {
@@ -121,26 +121,4 @@ export function createHeadroom(): Headroom {
 function smooth(bytesPerS: number, bytes: number, elapsedMs: number): number {
   const share = Math.min(1, elapsedMs / excessForMs)
   return bytesPerS + share * ((bytes * 1_000) / elapsedMs - bytesPerS)
-}
-
-type Base = Readonly<{
-  add(ms: number, nowMs: number): void
-  ms(nowMs: number): number | undefined
-}>
-
-/** The path's own round trip: the least of the last minutes. */
-function createBase(): Base {
-  const slots = new Map<number, number>()
-  const least = (nowMs: number): number | undefined => {
-    const oldest = Math.floor(nowMs / baseSlotMs) - baseSlots
-    for (const slot of slots.keys()) if (slot <= oldest) slots.delete(slot)
-    return slots.size === 0 ? undefined : Math.min(...slots.values())
-  }
-  return {
-    ms: least,
-    add(ms, nowMs) {
-      const slot = Math.floor(nowMs / baseSlotMs)
-      slots.set(slot, Math.min(slots.get(slot) ?? ms, ms))
-    },
-  }
 }

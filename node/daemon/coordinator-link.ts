@@ -109,6 +109,7 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       for (const bundle of stored().bundles) swarm.announce(bundle)
     },
     onBeatAnswer(answer, sentMs) {
+      misbehaviour.answered()
       line.roundTrip(systemClock.nowMs() - sentMs)
       allocations
         .renew(answer.renewals)

@@ -25,6 +25,7 @@ export async function startNodeSwarm(
       ...{ verifyTicket: peer.verifyTicket, timeMs: peer.time.nowMs },
       onMisbehaviour: misbehaviour.note,
       linkRates: line.linkRates,
+      isCache: peer.lists.isCache,
     },
   )
   await swarm.start()

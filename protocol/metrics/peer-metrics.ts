@@ -3,7 +3,7 @@ import type { BundleStore } from '../chunk-store/index.ts'
 import type { PeerId } from '../ids.ts'
 import { type Mesh, toLibp2pPeerId } from '../mesh/index.ts'
 import type { Swarm, SwarmLimits } from '../swarm/index.ts'
-import { defineMeshMetrics } from './mesh-metrics.ts'
+import { defineMeshMetrics, type MeshMetricsComponents } from './mesh-metrics.ts'
 import type { Series } from './series.ts'
 import { defineStoreMetrics } from './store-metrics.ts'
 import { defineSwarmMetrics } from './swarm-metrics.ts'
@@ -12,8 +12,8 @@ import { defineSwarmMetrics } from './swarm-metrics.ts'
 export type PeerMetricsComponents = Readonly<{
   peer: Readonly<{
     mesh: Mesh
+    reach: MeshMetricsComponents['reach']
     keeper: Readonly<{ coordinator: PeerId }>
-    lists: Readonly<{ isCache: (peer: PeerId) => boolean }>
   }>
   chunks: BundleStore
   swarm: Pick<Swarm, 'stats'>
@@ -25,7 +25,7 @@ export type PeerMetricsComponents = Readonly<{
 export function definePeerMetrics(series: Series, components: PeerMetricsComponents): void {
   const { peer, chunks, swarm, limits } = components
   const coordinator = () => toLibp2pPeerId(peer.keeper.coordinator)
-  defineMeshMetrics(series, { mesh: peer.mesh, coordinator })
+  defineMeshMetrics(series, { mesh: peer.mesh, reach: peer.reach, coordinator })
   defineStoreMetrics(series, chunks)
-  defineSwarmMetrics(series, { swarm, limits, isCache: peer.lists.isCache })
+  defineSwarmMetrics(series, { swarm, limits })
 }

@@ -15,7 +15,6 @@ describe('metrics/swarm', () => {
       {
         swarm: { stats: () => stats as ReturnType<Swarm['stats']> },
         limits: () => ({ uploadBytesPerS: 1_000 }),
-        isCache: (it) => it === peer(0),
       },
     )
     return made
@@ -28,7 +27,7 @@ describe('metrics/swarm', () => {
         { uploadedBytes: number, downloadedBytes: 2, uploadBytesPerS: 0, downloadBytesPerS: 0 },
       ]),
     )
-    const made = define({ peers })
+    const made = define({ peers, downloadedFrom: { cache: 2, peer: 1_998 } })
     const read = async (name: string) => [...((await made.get(name)!.read()) as Iterable<unknown>)]
     expect(await read('swarm_downloaded_bytes_total')).to.deep.equal([
       { labels: { kind: 'cache' }, value: 2 },

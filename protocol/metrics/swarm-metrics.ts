@@ -1,6 +1,5 @@
 /** What the swarm moved, what of it was wasted, and with whom. */
-import type { PeerId } from '../ids.ts'
-import type { Swarm, SwarmLimits } from '../swarm/index.ts'
+import type { BytesByKind, Swarm, SwarmLimits } from '../swarm/index.ts'
 import { busiest } from './busiest.ts'
 import type { Series } from './series.ts'
 
@@ -11,24 +10,17 @@ export type SwarmMetricsComponents = Readonly<{
   swarm: Pick<Swarm, 'stats'>
   /** In force now; absent where there is no limit. */
   limits: () => SwarmLimits
-  isCache: (peer: PeerId) => boolean
 }>
 
 /** Bytes by direction, kind and peer; waste; limits. */
 export function defineSwarmMetrics(series: Series, components: SwarmMetricsComponents): void {
-  const { swarm, limits, isCache } = components
-  for (const { direction, field, help } of directions) {
+  const { swarm, limits } = components
+  for (const { direction, field, sums, help } of directions) {
     series.counter({
       name: `swarm_${direction}_bytes_total`,
       help,
       labels: ['kind'],
-      read() {
-        const sums = { cache: 0, peer: 0 }
-        for (const [peer, it] of swarm.stats().peers) {
-          sums[isCache(peer) ? 'cache' : 'peer'] += it[field]
-        }
-        return Object.entries(sums).map(([kind, value]) => ({ labels: { kind }, value }))
-      },
+      read: () => byKind(swarm.stats()[sums]),
     })
     series.counter({
       name: `swarm_peer_${direction}_bytes_total`,
@@ -58,11 +50,7 @@ export function defineSwarmMetrics(series: Series, components: SwarmMetricsCompo
     name: 'swarm_verified_bytes_total',
     help: 'Chunks that were verified and kept, by who sent them.',
     labels: ['kind'],
-    read: () =>
-      Object.entries(swarm.stats().verifiedBytes).map(([kind, value]) => ({
-        labels: { kind },
-        value,
-      })),
+    read: () => byKind(swarm.stats().verifiedBytes),
   })
   series.counter({
     name: 'swarm_wasted_bytes_total',
@@ -105,15 +93,21 @@ export function defineSwarmMetrics(series: Series, components: SwarmMetricsCompo
   })
 }
 
+function byKind(sums: BytesByKind) {
+  return Object.entries(sums).map(([kind, value]) => ({ labels: { kind }, value }))
+}
+
 const directions = [
   {
     direction: 'uploaded',
     field: 'uploadedBytes',
+    sums: 'uploadedTo',
     help: 'Chunks sent, by who got them.',
   },
   {
     direction: 'downloaded',
     field: 'downloadedBytes',
+    sums: 'downloadedFrom',
     help: 'Chunks as they came, by who sent them; useless ones too.',
   },
 ] as const

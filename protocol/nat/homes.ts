@@ -3,6 +3,7 @@
  * back, holds places at relays while it cannot be, and punches; those that all know dial back,
  * relay and introduce.
  */
+import type { Connection } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
@@ -12,6 +13,7 @@ import type { Signed } from '../wire/index.ts'
 import { serveDialBack } from './dial-back.ts'
 import { startPuncher } from './puncher.ts'
 import { type Reach, watchReach } from './reach.ts'
+import { countRelayedBytes } from './relayed-bytes.ts'
 import { createRelayPlaces } from './relays.ts'
 import { startRendezvous } from './rendezvous.ts'
 
@@ -60,6 +62,10 @@ export interface HomeReach {
   readonly verdicts: readonly Signed[]
   /** Holes punched and not, since the start. */
   readonly punches: Readonly<{ punched: number; failed: number }>
+  /** Whether a connection came of punching. */
+  isPunched(connection: Connection): boolean
+  /** Said and heard over relays, since the start. */
+  readonly relayedBytes: number
   stop(): Promise<void>
 }
 
@@ -77,6 +83,7 @@ export async function startHome(
   const puncher = punch
     ? await startPuncher({ allowPrivate }, { mesh, rendezvous: helpers, clock, random, logger })
     : undefined
+  const relayed = countRelayedBytes(mesh)
   const watch = watchReach({
     mesh,
     judges: helpers,
@@ -98,8 +105,13 @@ export async function startHome(
     get punches() {
       return puncher?.counts ?? { punched: 0, failed: 0 }
     },
+    isPunched: (connection) => puncher?.isPunched(connection) ?? false,
+    get relayedBytes() {
+      return relayed.bytes
+    },
     async stop() {
       await watch.stop()
+      relayed.stop()
       places.stop()
       await puncher?.stop()
     },

@@ -38,6 +38,8 @@ export interface MeetingPoint {
    * @throws {PunchError} @throws what the dial to the rendezvous throws.
    */
   meet(place: PeerAddress, with_: Appointment, signal: AbortSignal): Promise<Connection>
+  /** Whether a connection came of `meet`. */
+  isPunched(connection: Connection): boolean
 }
 
 /** Meeting points of one host. @param allowPrivate private addresses may be dialled (a LAN, a test). */
@@ -46,6 +48,7 @@ export function createMeetingPoint(
   { mesh, random }: Readonly<{ mesh: Mesh; random: () => number }>,
 ): MeetingPoint {
   const { inner } = mesh.services
+  const punched = new WeakSet<Connection>()
   /** Families by which we can come to this rendezvous, IPv6 first: it has no NAT to fool. */
   const familiesTo = (place: PeerAddress): Family[] => {
     const known = endpointsOf(mesh, place).map(({ family }) => family)
@@ -75,9 +78,12 @@ export function createMeetingPoint(
       const known = (): Connection | undefined => directTo(mesh, peer)
       const open = { peer, at: target, localPort, first, known }
       // The mapping in our router lives as long as the connection to the rendezvous.
-      return await openAtOnce(inner, open, { signal: until, random }).catch((cause: unknown) => {
+      const opened = openAtOnce(inner, open, { signal: until, random })
+      const connection = await opened.catch((cause: unknown) => {
         throw new PunchError(peer, 'FAILED', { cause })
       })
+      punched.add(connection)
+      return connection
     } finally {
       there
         .close({ signal: AbortSignal.timeout(1_000) })
@@ -100,7 +106,7 @@ export function createMeetingPoint(
     }
   }
 
-  return { familiesTo, meet }
+  return { familiesTo, meet, isPunched: (connection) => punched.has(connection) }
 }
 
 /** An open connection to a peer that no relay carries. */

@@ -56,6 +56,8 @@ export interface Puncher {
    */
   connect(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<Connection>
   readonly counts: Readonly<{ punched: number; failed: number }>
+  /** Whether a connection is one that both sides opened at once. */
+  isPunched(connection: Connection): boolean
   stop(): Promise<void>
 }
 
@@ -191,7 +193,7 @@ export async function startPuncher(
     runOnLimitedConnection: false,
   })
   const puncher: Puncher = {
-    counts,
+    ...{ counts, isPunched: point.isPunched },
     async connect(peer, { signal }) {
       const one = asking.get(peer) ?? begin(peer)
       one.waiting++

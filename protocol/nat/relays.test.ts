@@ -5,6 +5,7 @@ import { silentLogger } from '../log/index.ts'
 import { dialPeer, isRelayed, type Mesh, type PeerAddress, peerIdOf } from '../mesh/index.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from '../mesh/mesh.fixture.ts'
 import { until } from '../swarm/swarm.fixture.ts'
+import { countRelayedBytes } from './relayed-bytes.ts'
 import { createRelayPlaces, type RelayPlaces } from './relays.ts'
 
 const options = () => ({ signal: AbortSignal.timeout(10_000) })
@@ -77,6 +78,29 @@ describe('protocol/nat relays', function () {
     await closed
     // A home relays 1 MiB a circuit; what is over in the last messages is dropped.
     expect(relay.services.relay.relayedBytes).to.be.within(1 << 19, (1 << 20) + (1 << 18))
+  })
+
+  it('is counted at both ends, while a circuit is open and after', async () => {
+    const relay = await street.host({ relaysFor: () => true })
+    const [home, other] = [await street.host({ listen: [] }), await street.host()]
+    const ends = [home, other].map(countRelayedBytes)
+    places = reserve(home, [relay])
+    places.setWanted(true)
+    await placed(home)
+    expect(ends.map(({ bytes }) => bytes)).to.deep.equal([0, 0])
+    const protocols = { runOnLimitedConnection: true }
+    await home.handle(protocol, () => undefined, protocols)
+    const way = await dialPeer(other, circuitsOf(home), { ...options(), relayed: true })
+    const stream = await way.newStream(protocol, { ...options(), ...protocols })
+    stream.send(new Uint8Array(10_000))
+    await until(() => ends.every(({ bytes }) => bytes > 10_000))
+    const closed = once(home as unknown as EventTarget, 'connection:close', options())
+    await way.close(options())
+    await closed
+    expect(home.getConnections(other.peerId)).to.deep.equal([])
+    for (const { bytes } of ends) {
+      expect(bytes).to.be.within(10_000, relay.services.relay.relayedBytes)
+    }
   })
 
   it('gives no place to those it does not relay for', async () => {

@@ -1,10 +1,13 @@
 import { expect } from 'chai'
+import { FakeClock } from '../clock.ts'
 import type { BundleId } from '../ids.ts'
 import { dialPeer, type Mesh, type PeerAddress } from '../mesh/index.ts'
 import { createHolderIndex, type HolderIndex, holderKey } from './dht.ts'
 import { soon } from './hostile.fixture.ts'
 import {
   createSwarmStreet,
+  expectWhole,
+  getBundle,
   type Home,
   randomBundle,
   type SwarmStreet,
@@ -62,15 +65,46 @@ describe('swarm/dht', function () {
     expect(found.map(({ peer }) => peer)).to.include(holder.address.peer)
   })
 
+  /** Says what it is asked, and knows nobody. */
+  const listening = (said: string[]): HolderIndex => ({
+    provide: async (id) => void said.push(`provide ${id}`),
+    withdraw: async (id) => void said.push(`withdraw ${id}`),
+    find(id) {
+      said.push(`find ${id}`)
+      return nobody()
+    },
+  })
+
+  it('promises a bundle once, not by the chunk, and asks nobody while hints suffice', async () => {
+    const bundle = randomBundle(1_000_000)
+    const said: string[] = []
+    const own = { holders: listening(said), clock: new FakeClock(1) }
+    const [seed, home] = await Promise.all([street.home(), street.home({ with: own })])
+    await seed.fill(bundle)
+    await expectWhole(await getBundle(home, bundle, [seed]).done, bundle)
+    expect(bundle.chunks).to.have.length.above(10)
+    expect(said).to.deep.equal([`provide ${bundle.id}`])
+  })
+
+  it('asks after a second for those that hints do not name', async () => {
+    const said: string[] = []
+    const clock = new FakeClock(1)
+    const home = await street.home({ with: { holders: listening(said), clock } })
+    const bundle = randomBundle(1_000)
+    const stop = new AbortController()
+    const { done } = getBundle(home, bundle, [], { signal: stop.signal })
+    done.catch(() => undefined)
+    await clock.advance(900)
+    expect(said).to.deep.equal([])
+    await clock.advance(200)
+    expect(said).to.deep.equal([`find ${bundle.id}`])
+    stop.abort(new Error('enough'))
+  })
+
   it('promises a bundle no longer once it is removed', async () => {
     const bundle = randomBundle(1000)
     const said: string[] = []
-    const holders: HolderIndex = {
-      provide: async (id) => void said.push(`provide ${id}`),
-      withdraw: async (id) => void said.push(`withdraw ${id}`),
-      async *find() {},
-    }
-    const home = await street.home({ with: { holders } })
+    const home = await street.home({ with: { holders: listening(said) } })
     await home.fill(bundle)
     home.swarm.announce(bundle.id)
     await home.store.remove(bundle.id)
@@ -93,6 +127,8 @@ describe('swarm/dht', function () {
     expect([...download.progress().fromPeer.keys()]).to.deep.equal([seed.address.peer])
   })
 })
+
+async function* nobody(): AsyncGenerator<PeerAddress, void> {}
 
 /** Not in the DHT's public interface. */
 function tableOf(mesh: Mesh): { readonly size: number } {

@@ -13,7 +13,7 @@ export { type SwarmLimits, swarmLimitsOf } from './line.ts'
 export type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 export type { SeedShare } from './schedule/index.ts'
 export type { TicketSource } from './senders.ts'
-export type { PeerTraffic, SwarmReport } from './stats.ts'
+export type { BytesByKind, PeerTraffic, SwarmReport } from './stats.ts'
 export {
   createSwarm,
   type Download,

@@ -22,7 +22,10 @@ describe('swarm/send-delay', () => {
       }
       return pauseMs
     }
-    return { come, nowMs: () => nowMs }
+    const pass = (ms: number): void => {
+      nowMs += ms
+    }
+    return { come, pass, nowMs: () => nowMs }
   }
 
   it('pauses for what waits beyond 100 ms, however far receivers are', () => {
@@ -44,6 +47,27 @@ describe('swarm/send-delay', () => {
     expect(come(() => 9_000, 6)).to.equal(1_000)
     expect(come(() => 9_000, 30, nowMs() - 1)).to.equal(0)
     expect(come(() => 9_000, 6, nowMs())).to.equal(1_000)
+  })
+
+  it('pauses for ten minutes on a line that became slower to all, and then takes it as it is', () => {
+    const { come, nowMs } = street(40, 900)
+    come(() => 0, 20)
+    for (let minute = 1; minute < 10; minute++) {
+      expect(
+        come(() => 400, 600),
+        `minute ${minute}`,
+      ).to.be.above(0)
+    }
+    come(() => 400, (600_000 - nowMs()) / 100)
+    expect(come(() => 400, 600)).to.equal(0)
+    expect(come(() => 550, 600)).to.be.above(0)
+  })
+
+  it('has nothing to compare with after ten minutes of silence', () => {
+    const { come, pass } = street(40)
+    come(() => 0, 1)
+    pass(600_000)
+    expect(come(() => 400, 60)).to.equal(0)
   })
 
   it('has an uploader pause', async () => {

@@ -16,16 +16,28 @@ describe('swarm/stats', () => {
       stats.verified(cache, 900)
       stats.sent(home, 200)
     }
-    const { verifiedBytes, downloadedBytes, uploadedBytes, peers } = stats.report()
+    const report = stats.report()
+    const { verifiedBytes, downloadedBytes, uploadedBytes, peers } = report
     expect({ downloadedBytes, uploadedBytes }).to.deep.equal({
       downloadedBytes: 450_000,
       uploadedBytes: 60_000,
     })
+    expect(report.downloadedFrom).to.deep.equal({ cache: 300_000, peer: 150_000 })
+    expect(report.uploadedTo).to.deep.equal({ cache: 0, peer: 60_000 })
     expect(verifiedBytes).to.deep.equal({ cache: 270_000, peer: 0 })
     expect(peers.get(cache)?.downloadBytesPerS).to.be.within(9_500, 10_500)
     expect(peers.get(home)?.uploadBytesPerS).to.be.within(1_900, 2_100)
     nowMs += 60_000
     expect(stats.report().peers.get(cache)?.downloadBytesPerS).to.equal(0)
+  })
+
+  it('loses nothing of the sums when it forgets a peer', () => {
+    const stats = new SwarmStats({ nowMs: () => 0, isCache: () => false })
+    for (let number = 0; number < 5_000; number++) stats.sent(`peer${number}` as PeerId, 10)
+    const { uploadedTo, uploadedBytes, peers } = stats.report()
+    expect(peers.size).to.be.below(5_000)
+    expect(uploadedTo).to.deep.equal({ cache: 0, peer: 50_000 })
+    expect(uploadedBytes).to.equal(50_000)
   })
 
   it('sums up where the time of downloads went', () => {

@@ -18,12 +18,18 @@ export type PeerTraffic = Readonly<{
   downloadBytesPerS: number
 }>
 
+/** Bytes by who is at the other end. */
+export type BytesByKind = Readonly<{ cache: number; peer: number }>
+
 export type SwarmReport = Readonly<{
   uploadedBytes: number
   /** Bodies as they came, duplicates and wrong ones included. */
   downloadedBytes: number
+  /** The same, also of peers that are forgotten. */
+  uploadedTo: BytesByKind
+  downloadedFrom: BytesByKind
   /** Chunks that were verified and kept, by who sent them. */
-  verifiedBytes: Readonly<{ cache: number; peer: number }>
+  verifiedBytes: BytesByKind
   duplicateBytes: number
   /** Bytes that were not the named chunk. */
   wrongBytes: number
@@ -52,9 +58,9 @@ export class SwarmStats {
   readonly #with: SwarmStatsComponents
   readonly #peers = new LRUCache<PeerId, Counted>({ max: peersMax })
   readonly #verified = { cache: 0, peer: 0 }
+  readonly #uploadedTo = { cache: 0, peer: 0 }
+  readonly #downloadedFrom = { cache: 0, peer: 0 }
   #phases: PhaseTimes = noPhases
-  #uploadedBytes = 0
-  #downloadedBytes = 0
   duplicateBytes = 0
   wrongBytes = 0
   wrongChunks = 0
@@ -68,21 +74,21 @@ export class SwarmStats {
 
   sent(peer: PeerId, bytes: number): void {
     const traffic = this.#of(peer)
-    this.#uploadedBytes += bytes
+    this.#uploadedTo[this.#kindOf(peer)] += bytes
     traffic.uploadedBytes += bytes
     traffic.up.add(bytes, this.#with.nowMs())
   }
 
   received(peer: PeerId, bytes: number): void {
     const traffic = this.#of(peer)
-    this.#downloadedBytes += bytes
+    this.#downloadedFrom[this.#kindOf(peer)] += bytes
     traffic.downloadedBytes += bytes
     traffic.down.add(bytes, this.#with.nowMs())
   }
 
   /** A chunk was verified and kept. */
   verified(peer: PeerId, bytes: number): void {
-    this.#verified[this.#with.isCache(peer) ? 'cache' : 'peer'] += bytes
+    this.#verified[this.#kindOf(peer)] += bytes
   }
 
   /** A download has ended. */
@@ -106,8 +112,10 @@ export class SwarmStats {
       return [peer, { ...bytes, ...rates }] as const
     })
     return {
-      uploadedBytes: this.#uploadedBytes,
-      downloadedBytes: this.#downloadedBytes,
+      uploadedBytes: this.#uploadedTo.cache + this.#uploadedTo.peer,
+      downloadedBytes: this.#downloadedFrom.cache + this.#downloadedFrom.peer,
+      uploadedTo: { ...this.#uploadedTo },
+      downloadedFrom: { ...this.#downloadedFrom },
       verifiedBytes: { ...this.#verified },
       duplicateBytes: this.duplicateBytes,
       wrongBytes: this.wrongBytes,
@@ -118,6 +126,10 @@ export class SwarmStats {
       phases: this.#phases,
       peers: new Map(peers),
     }
+  }
+
+  #kindOf(peer: PeerId): keyof BytesByKind {
+    return this.#with.isCache(peer) ? 'cache' : 'peer'
   }
 
   #of(peer: PeerId): Counted {

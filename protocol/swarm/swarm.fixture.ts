@@ -144,6 +144,7 @@ export function createSwarmStreet(): SwarmStreet {
         store: options.wrap ? options.wrap(store) : store,
         verifyTicket: toyVerifier(() => nowMs),
         timeMs: () => nowMs,
+        isCache: () => false,
         logger: silentLogger,
         onMisbehaviour: (what) => misbehaviours.push(what),
         ...(options.dhtSecret

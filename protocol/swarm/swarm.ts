@@ -58,7 +58,7 @@ export type SwarmComponents = Readonly<{
   /** For a cache: which of the network's seeds it is. Absent: a home, which shows all it has. */
   seed?: () => SeedShare | undefined
   /** Which peers are caches, for the counts. */
-  isCache?: (peer: PeerId) => boolean
+  isCache: (peer: PeerId) => boolean
   /** What is known of our own link; told to those we meet. */
   linkRates?: () => LinkRates
   /** Uniform in [0, 1). */
@@ -115,8 +115,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
   const self = peerIdOf(mesh.peerId)
   const stopped = new AbortController()
   const { signal } = stopped
-  const isCache = components.isCache ?? (() => false)
-  const stats = new SwarmStats({ nowMs: () => clock.nowMs(), isCache })
+  const stats = new SwarmStats({ nowMs: () => clock.nowMs(), isCache: components.isCache })
   const book = components.book ?? createPeerBook()
   const line = createLine({ clock, linkRates, signal })
   const seed = components.seed ?? (() => undefined)

@@ -49,6 +49,8 @@ export type NetworkComponents = Readonly<{
   /** Into the internet. */
   agent: Agent
   signal: AbortSignal
+  /** Nodes are not told their line's rate as a limit: what they know of it they have measured. */
+  unlimited?: boolean
 }>
 
 const registryPort = 5000
@@ -108,7 +110,10 @@ export async function startNetwork(components: NetworkComponents): Promise<Swarm
   for (const [number, home] of homes.entries()) {
     const upload = bitRate(links.homes[number]?.upBitsPerS ?? 0)
     const own = {
-      ...{ engine: { kind: 'simulated' }, bandwidth: { upload } },
+      ...{
+        engine: { kind: 'simulated' },
+        ...(components.unlimited ? {} : { bandwidth: { upload } }),
+      },
       metrics: { host: home.ipv4, port: metricsPort },
     }
     nodes.push(member('node', home, await settings.node(home.label, home.ipv4, own)))
