@@ -6,8 +6,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { getCompileCacheDir } from 'node:module'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../protocol/clock.ts'
 import { PotluckError } from '../../protocol/errors.ts'
@@ -132,6 +133,11 @@ export function createGuard(
   }
 }
 
+function compileCacheEnv(): NodeJS.ProcessEnv {
+  const folder = getCompileCacheDir()
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) }
+}
+
 /** In a session of its own, so that nothing which ends the daemon ends it too. */
 function startProcess(runDir: string): void {
   const logFile = openSync(join(runDir, 'guard.log'), 'a', 0o600)
@@ -139,7 +145,9 @@ function startProcess(runDir: string): void {
   const child = spawn(process.execPath, [main, runDir], {
     detached: true,
     stdio: ['ignore', logFile, logFile],
-    env: {},
+    // Compiled code: without it each guard's start takes half as much CPU again, at the very
+    // moment when a home begins to download.
+    env: compileCacheEnv(),
   })
   child.on('error', () => undefined) // seen as a guard that does not come
   child.unref()

@@ -30,8 +30,8 @@ describe('chunk-store/inline-turns', () => {
 
   it('lets the thread wait for a disk that makes us wait', () => {
     const turns = createInlineTurns()
-    turns.did(chunk, 25, 1_000)
-    expect(turns.mayDo(chunk, 10_999)).to.equal(false)
-    expect(turns.mayDo(chunk, 11_000)).to.equal(true)
+    turns.did(chunk, 120, 1_000)
+    expect(turns.mayDo(chunk, 30_999)).to.equal(false)
+    expect(turns.mayDo(chunk, 31_000)).to.equal(true)
   })
 })

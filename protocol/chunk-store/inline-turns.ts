@@ -11,10 +11,10 @@
 const spanMs = 250
 const spanBytes = 4 << 20
 /** Longer runs come from fast lines. */
-const jobBytesMax = 160 * 1024
-/** What the page cache takes is done in less; a disk that seeks, or writes back, is not. */
-const slowMs = 20
-const restMs = 10_000
+const jobBytesMax = 320 * 1024
+/** What the page cache takes is done in less, also where a thread waits for a CPU; a disk that writes back is not. */
+const slowMs = 100
+const restMs = 30_000
 
 export interface InlineTurns {
   /** Whether a job of so many bytes may be done inline now. */

@@ -15,6 +15,7 @@ import { BundleDownload, type DownloadProgress } from './download.ts'
 import { DownloadStoppedError } from './errors.ts'
 import { findHolders } from './find-holders.ts'
 import { homeHaveDelayMs, revealDelayMs } from './have-teller.ts'
+import { makeHeapRoom } from './heap-room.ts'
 import { leaveOn } from './leave-on.ts'
 import { createLine, type SwarmLimits } from './line.ts'
 import { createPeerBook, type Misbehaviour, type PeerBook } from './peer-book.ts'
@@ -208,10 +209,11 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
     })
     const entry = { download, callers: 0 }
     active.set(bundle, entry)
+    const heapRoomNoMore = makeHeapRoom()
     const forget = (): void => {
       if (active.get(bundle) === entry) active.delete(bundle)
     }
-    track(download.done.then(forget, forget))
+    track(download.done.then(forget, forget).finally(heapRoomNoMore))
     download.start()
     download.addHints(hints)
     if (holders && download.active) track(findHolders(download, { holders, clock, logger, signal }))
