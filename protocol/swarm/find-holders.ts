@@ -7,6 +7,8 @@ import type { BundleDownload } from './download.ts'
 const holdersWanted = 8
 /** Hints come first: the order names holders, and a look-up costs dozens of messages. */
 const firstMs = 1_000
+/** Where some have answered, others may still be on their way: a swarm's first seconds are busy. */
+const patientMs = 6_000
 const everyMs = 30_000
 const lookUpMs = 20_000
 
@@ -26,11 +28,14 @@ export async function findHolders(
   }>,
 ): Promise<void> {
   const ended = AbortSignal.any([signal, download.ended])
+  const startMs = clock.nowMs()
   let waitMs = firstMs
   for (;;) {
     await clock.sleep(waitMs, { signal: ended }).catch(() => undefined)
     if (ended.aborted) return
-    waitMs = everyMs
+    const leftMs = startMs + patientMs - clock.nowMs()
+    waitMs = leftMs > 0 && download.joinedCount > 0 ? leftMs : everyMs
+    if (waitMs === leftMs) continue
     if (download.joinedCount >= holdersWanted) continue
     try {
       const until = AbortSignal.any([ended, AbortSignal.timeout(lookUpMs)])
