@@ -6,7 +6,7 @@ import { readGathered } from './gathered-reads.ts'
 /** Ethernet's 1500 without headers. */
 const packet = new Uint8Array(1_448)
 
-function setUp() {
+function setUp(missingBytes = (): number => 0) {
   const calls = new EventEmitter()
   const handle = {
     reading: true,
@@ -22,7 +22,7 @@ function setUp() {
   }
   let nowMs = 0
   const socket = Object.assign(new EventEmitter(), { _handle: handle as typeof handle | null })
-  readGathered(socket as unknown as Socket, { now: () => nowMs })
+  readGathered(socket as unknown as Socket, { missingBytes, now: () => nowMs })
   const came = (bytes: Uint8Array, afterMs: number): void => {
     nowMs += afterMs
     socket.emit('data', bytes)
@@ -81,5 +81,31 @@ describe('mesh/gathered-reads', () => {
     expect([handle.starts, other.handle.starts]).to.deep.equal([0, 0])
     socket._handle = null
     expect(() => came(packet, 1)).not.to.throw()
+  })
+
+  it('does not take bursts with pauses between them for a slow line', () => {
+    const { handle, came } = setUp(() => 40_000)
+    for (let burst = 0; burst < 60; burst++) {
+      came(new Uint8Array(4_000), 5)
+      for (let read = 0; read < 7; read++) came(new Uint8Array(65_536), 0.1)
+    }
+    const { stops } = handle
+    for (let burst = 0; burst < 20; burst++) {
+      came(new Uint8Array(4_000), 5)
+      for (let read = 0; read < 7; read++) came(new Uint8Array(65_536), 0.1)
+    }
+    expect(handle.stops).to.equal(stops)
+  })
+
+  it('leaves the kernel what comes of a record until most of the rest should be there', async () => {
+    const { handle, calls, came } = setUp(() => 20_000)
+    // 100 bytes a ms: the rest takes 200 ms.
+    for (let at = 0; at < 30; at++) came(new Uint8Array(2_000), 20)
+    const [stops, startedMs] = [handle.stops, performance.now()]
+    came(new Uint8Array(2_000), 20)
+    expect(handle.stops).to.equal(stops + 1)
+    await once(calls, 'start')
+    while (handle.starts < handle.stops) await once(calls, 'start')
+    expect(performance.now() - startedMs).to.be.above(150)
   })
 })

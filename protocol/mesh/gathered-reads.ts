@@ -25,6 +25,9 @@ const waitMaxMs = 25
 
 /** In the midst of a record, should its sender pause. */
 const recordWaitMaxMs = 250
+const rateSpanMs = 100
+const rateLeastMs = 20
+const rateSilenceMs = 1_000
 /** Whoever waits until just when the rest should be there wakes up late half of the time. */
 const earlyShare = 0.9
 
@@ -43,10 +46,14 @@ export function readGathered(
   { missingBytes = () => 0, now = () => performance.now() }: ReadOptions = {},
 ): void {
   let lastMs = Number.NEGATIVE_INFINITY
+  const rate = createRate()
   socket.on('data', (bytes: Uint8Array) => {
     const nowMs = now()
     const sinceMs = nowMs - lastMs
     lastMs = nowMs
+    // Bursts with pauses between them look slow from one read to the next.
+    const bytesPerMs = rate.came(bytes.length, nowMs)
+    if (bytesPerMs * waitMinMs >= wantedBytes) return
     const missing = Math.min(missingBytes(), wantedBytes)
     const inRecord = missing > packetBytes
     if (bytes.length < packetBytes || sinceMs > (inRecord ? 2 * recordWaitMaxMs : streamMs)) return
@@ -55,7 +62,7 @@ export function readGathered(
     const handle = handleOf(socket)
     if (!handle?.reading) return
     handle.readStop()
-    const msPerByte = Math.max(sinceMs, 1) / bytes.length
+    const msPerByte = Math.min(Math.max(sinceMs, 1) / bytes.length, 1 / bytesPerMs)
     const waitMs = inRecord
       ? Math.min(recordWaitMaxMs, earlyShare * missing * msPerByte)
       : Math.min(waitMaxMs, wantedBytes * msPerByte)
@@ -68,6 +75,24 @@ export function readGathered(
       Math.max(waitMinMs, waitMs),
     )
   })
+}
+
+/** Bytes a millisecond: the larger of the last span's and this one's so far; 0 after silence. */
+function createRate() {
+  let [startMs, bytes, last] = [Number.NEGATIVE_INFINITY, 0, 0]
+  return {
+    came(count: number, nowMs: number): number {
+      const sinceMs = nowMs - startMs
+      if (sinceMs >= rateSpanMs) {
+        last = sinceMs < rateSilenceMs ? bytes / sinceMs : 0
+        startMs = nowMs
+        bytes = 0
+      }
+      bytes += count
+      const ms = nowMs - startMs
+      return ms < rateLeastMs ? last : Math.max(last, bytes / ms)
+    },
+  }
 }
 
 function handleOf(socket: Socket): Handle | undefined {

@@ -12,6 +12,7 @@ import type { PeerId } from '../ids.ts'
 import { ChunkAsker } from './chunk-asker.ts'
 import { ChunkKeeper } from './chunk-keeper.ts'
 import { HaveTeller, seedHaveDelayMs } from './have-teller.ts'
+import { chunksCame } from './heap-room.ts'
 import type { Misbehaviour, MisbehaviourKind } from './peer-book.ts'
 import { Picker } from './picker.ts'
 import type { Room } from './room.ts'
@@ -139,6 +140,7 @@ export class ChunkExchange {
     sender.chunksCame += run.count
     sender.credit.arrived(body.length, nowMs)
     stats.received(sender.peer, body.length)
+    chunksCame(body.length)
     const parts = this.#split(run, body)
     if (!parts) {
       blame(sender.peer, 'malformed', { detail: `${body.length} bytes for ${run.count} chunks` })

@@ -1,7 +1,7 @@
 /**
  * How many bytes may be asked of one sender before they come. Streams of libp2p do not push back,
  * so the credit is what bounds memory on both sides, and what keeps a sender's link filled without
- * a long queue on it: rate × (round trip + 400 ms), 2 MiB at most. swarm.md 2.4 says 50 ms and two
+ * a long queue on it: rate × (round trip + 400 ms), 3 MiB at most. swarm.md 2.4 says 50 ms and two
  * chunks at least: where processes wait for a CPU, and requests behind chunks, a fast home's queue was
  * empty most of the time with that, at 70 to 85% of its line, and a slow one's as long as four
  * seconds. By now the twelve mixed homes' fast lines are at 93 to 97%; in the simulator, where
@@ -17,7 +17,7 @@ const firstRoundTripMs = 100
 const shortestMs = 20
 /** So long a sender's queue may be: covers the jitter of a home link, and of busy machines. */
 const queueMs = 400
-export const creditBytesMax = 1 << 21
+export const creditBytesMax = 3 << 20
 
 export interface Credit {
   asked(nowMs: number): void

@@ -127,7 +127,7 @@ describe('swarm/credit', () => {
     expect(credit.allowedBytes(chunk, 4_000)).to.be.within(220_000, 250_000)
   })
 
-  it('is never above two mebibytes, nor below a chunk', () => {
+  it('is never above three mebibytes, nor below a chunk', () => {
     const credit = createCredit()
     credit.asked(0)
     for (let nowMs = 0; nowMs < 1_000; nowMs += 1) credit.arrived(10 * chunk, nowMs)
