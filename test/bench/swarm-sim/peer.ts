@@ -54,7 +54,7 @@ export class SimulatedPeer {
   readonly #maps: PeerMaps
   readonly #rank: UploadRank
   readonly #turns: TurnRank<SimulatedPeer>
-  readonly #queue = new UploadQueue<SimulatedPeer>()
+  readonly #queue: UploadQueue<SimulatedPeer>
   readonly #slots: UploadSlots<SimulatedPeer>
   readonly #picker: Picker | undefined
   readonly #asker: ChunkAsker | undefined
@@ -98,6 +98,7 @@ export class SimulatedPeer {
     }
     const uploadBytesPerS = (): number => init.rates.uploadBytesPerS
     const lineBytesPerS = (): number => (init.rates.uploadBytesPerS * wireTax) / world.tax
+    this.#queue = new UploadQueue(random)
     this.#slots = new UploadSlots({ slots: policy.slots, uploadBytesPerS: lineBytesPerS })
     if (init.seed) {
       for (let chunk = 0; chunk < chunkCount; chunk++) this.held.set(chunk)
