@@ -347,6 +347,9 @@ export class SimulatedPeer {
       const send = this.#slots.start(requester, bytes, nowMs)
       const taken = (): void => {
         this.#slots.end(send)
+        // As the room of a real holder does: it comes, or the link breaks.
+        if (this.#links.has(requester))
+          this.#maps.gained(requester.name, runOf(job.number), events.nowMs)
         if (!this.gone) this.#pump()
       }
       this.#up.send(bytes, () =>
