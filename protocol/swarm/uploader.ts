@@ -116,7 +116,8 @@ export class Uploader {
   }
 
   async #run(requester: Requester, job: UploadJob, bytes: number): Promise<void> {
-    const send = this.#slots.start(requester, bytes, this.#clock.nowMs())
+    const holders = job.kind === 'chunk' ? this.#rank?.holdersOf(job.bundle, job.number) : undefined
+    const send = this.#slots.start(requester, bytes, this.#clock.nowMs(), holders)
     try {
       await requester.send(job)
     } finally {

@@ -344,7 +344,8 @@ export class SimulatedPeer {
       const bytes = chunkBytes[job.number] ?? 0
       this.#queue.charge(requester, bytes)
       this.#plan?.sent(requester.name, job.number)
-      const send = this.#slots.start(requester, bytes, nowMs)
+      const holders = this.#maps.holdersOf(job.number)
+      const send = this.#slots.start(requester, bytes, nowMs, holders)
       const taken = (): void => {
         this.#slots.end(send)
         // As the room of a real holder does: it comes, or the link breaks.
