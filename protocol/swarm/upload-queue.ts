@@ -3,10 +3,11 @@
  * is: first chunks that nobody else can serve, in the order of layers (while they are here only,
  * no other uplink can help) and to who can pass most on, then the homes in their turn, then the one
  * that got the fewest bytes (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996), and of
- * its chunks the rarest. Equals are drawn: served in the order in which they came, the same homes would
- * be first at all holders, and have much while others have nothing to pass on. Every eighth choice goes to who is done soonest: a tenant waits for the
- * first replica, and few bytes make it early. Rarity does not decide between homes: who lags asks for what many have,
- * and would lag ever more. Every sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
+ * its chunks the rarest. Equals are drawn: in the order in which they came, the same homes would be
+ * first at all holders, and have much while others have nothing to pass on. Every eighth choice goes
+ * to who is done soonest: a tenant waits for the first replica, and few bytes make it early. Rarity
+ * does not decide between homes: who lags asks for what many have, and would lag ever more. Every
+ * sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
  * story about oneself takes more than that from others for good. Without a rank, all are equal: a
  * peer with many requests, or with big chunks, takes no more than its share. No I/O, no time.
  */
