@@ -89,4 +89,15 @@ describe('swarm/chunk-asker', () => {
     asker.fill(fast, 2_000)
     expect(told.slice(0, 4)).to.deep.equal([3, 2, 1, 5].map((chunk) => `fast: send ${chunk}`))
   })
+
+  it('takes over at the end what would be here a little later', () => {
+    const { asker, add, told } = download()
+    asker.fill(add('slow', [0]), 1_950)
+    asker.fill(proven(add('other', [4, 5, 6, 7, 8, 9])), 1_950)
+    const fast = proven(add('fast', [0, 1, 2, 3]))
+    told.length = 0
+    asker.fill(fast, 2_000)
+    const last = [3, 2, 1].map((chunk) => `fast: send ${chunk}`)
+    expect(told).to.deep.equal([...last, 'slow: let go of request 0'])
+  })
 })

@@ -28,6 +28,8 @@ const duplicateShareMax = 0.01
 const duplicateChunksFree = 4
 /** A chunk that is due sooner is waited for: both clocks and rates are not better than that. */
 const handOverMinMs = 200
+/** At the end, when all that is missing is asked for, a sender has nothing else to send us. */
+const handOverLastMs = 60
 /** How long senders keep us waiting is looked at so often: each fill of each sender would cost more. */
 const waitsFreshMs = 50
 /** Requests in a sender's credit: one alone would leave it idle for a round trip. */
@@ -169,7 +171,8 @@ export class ChunkAsker {
     const saidBytesPerS = (sender.link.uploadBytesPerS ?? 0) / 2
     const rate = sender.credit.bytesPerS(nowMs) || saidBytesPerS || this.#chunkBytes
     const ownMs = (this.#chunkBytes * 1000) / rate + sender.credit.roundTripMs()
-    const aboveMs = Math.max(handOverMinMs, 2 * ownMs)
+    const isLast = this.#with.picker.unreserved === 0
+    const aboveMs = isLast ? Math.max(handOverLastMs, ownMs) : Math.max(handOverMinMs, 2 * ownMs)
     const mayMove = (chunk: number): boolean => chunk < before && !this.#handovers.has(chunk)
     for (const { owner, ms } of this.#waitsAt(nowMs)) {
       if (ms <= aboveMs) break

@@ -19,7 +19,7 @@ const homeDelayMs = 250
  * it tells: a chunk takes log N such hops to reach all, and until it has, uplinks idle.
  */
 const firstChunks = 8
-const firstDelayMs = 30
+const firstDelayMs = 5
 /** So many new chunks are told of sooner: on a fast link they are the next ones to be asked for. */
 const enoughChunks = 16
 const enoughMs = 30

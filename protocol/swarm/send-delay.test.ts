@@ -76,7 +76,7 @@ describe('swarm/send-delay', () => {
     bucket.setRate(1_000, clock.nowMs())
     const uploader = new Uploader(
       { uploadBytesPerS: () => 1_000 },
-      { bucket, clock, signal: new AbortController().signal },
+      { bucket, clock, random: Math.random, signal: new AbortController().signal },
     )
     const requester = { peer: 'a' as PeerId } as Requester
     for (const delayMs of [40, 640, 640]) {

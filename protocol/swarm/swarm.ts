@@ -139,7 +139,7 @@ export function createSwarm(init: SwarmInit, components: SwarmComponents): Swarm
       ...(init.uploadSlots === undefined ? {} : { slots: init.uploadSlots }),
       ...{ rank: audience.rank(), uploadBytesPerS: line.uploadBytesPerS },
     },
-    { bucket: line.uploads, clock, signal },
+    { bucket: line.uploads, clock, random, signal },
   )
   const pool = createSessionPool({ mesh, logger, clock, signal })
   const active = new Map<BundleId, Shared>()

@@ -5,6 +5,8 @@ import { fairEvery, queuedChunksMax, queuedJobsMax, UploadQueue } from './upload
 
 const bundle = 'b'.repeat(64) as BundleId
 const anyone = () => true
+/** Of equals the first is served. */
+const firstStays = () => 0.999
 
 /** The next job, charged at a size of its own. */
 function serve(queue: UploadQueue<string>, bytes: number) {
@@ -15,7 +17,7 @@ function serve(queue: UploadQueue<string>, bytes: number) {
 
 describe('swarm/upload-queue', () => {
   it('serves a run chunk by chunk, and none that was cancelled', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     queue.pushRun('a', { bundle, id: 1, first: 5, count: 2 })
     queue.pushRun('a', { bundle, id: 2, first: 9, count: 3 })
     expect(serve(queue, 1)?.job).to.deep.equal({
@@ -29,7 +31,7 @@ describe('swarm/upload-queue', () => {
   })
 
   it('refuses more than its bound', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     for (let id = 0; id < queuedChunksMax / 64; id++) {
       queue.pushRun('a', { bundle, id, first: 0, count: 64 })
     }
@@ -44,7 +46,7 @@ describe('swarm/upload-queue', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 1 << 20 }), { minLength: 2, maxLength: 8 })
     fc.assert(
       fc.property(sizes, (chunkBytes) => {
-        const queue = new UploadQueue<string>()
+        const queue = new UploadQueue<string>(firstStays)
         const got = new Map<string, number>()
         for (const requester of chunkBytes.keys()) {
           for (let id = 0; id < 16; id++) {
@@ -74,7 +76,7 @@ describe('swarm/upload-queue', () => {
   })
 
   it('serves lone chunks first, and to who can pass most on', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     const rank = rankOf({ favourite: -1 }, { 7: 0, 8: 0 })
     queue.pushRun('favourite', { bundle, id: 1, first: 1, count: 1 })
     queue.pushRun('slow', { bundle, id: 2, first: 7, count: 1 })
@@ -84,7 +86,7 @@ describe('swarm/upload-queue', () => {
   })
 
   it('serves homes in their turn, of each the rarest chunk, and equals alike', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     const rank = rankOf({ late: 1 }, { 3: 1 })
     queue.pushRun('late', { bundle, id: 1, first: 9, count: 1 })
     for (const [id, first] of [2, 3].entries()) queue.pushRun('a', { bundle, id, first, count: 1 })
@@ -99,7 +101,7 @@ describe('swarm/upload-queue', () => {
   })
 
   it('serves who is done soonest each eighth time', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     const rank = {
       ...rankOf({}, {}),
       turnOf: (requester: string, _: BundleId, soonest: boolean) =>
@@ -112,8 +114,17 @@ describe('swarm/upload-queue', () => {
     expect(served.slice(0, 15).filter((requester) => requester === 'soon')).to.have.length(2)
   })
 
+  it('draws among equals, whoever came first', () => {
+    const drawn = [0.4, 0.9].map((random) => {
+      const queue = new UploadQueue<string>(() => random)
+      for (const home of ['a', 'b']) queue.pushRun(home, { bundle, id: 1, first: 0, count: 1 })
+      return queue.next(anyone, { rank: rankOf({}, {}) })?.requester
+    })
+    expect(drawn).to.deep.equal(['b', 'a'])
+  })
+
   it('lets nobody starve, whatever the rank says', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     const rank = rankOf({ last: 1e9 }, {})
     queue.pushRun('last', { bundle, id: 1, first: 0, count: 8 })
     const got = { last: 0, first: 0 }
@@ -128,7 +139,7 @@ describe('swarm/upload-queue', () => {
   })
 
   it('lets nobody save up by being silent', () => {
-    const queue = new UploadQueue<string>()
+    const queue = new UploadQueue<string>(firstStays)
     queue.pushRun('busy', { bundle, id: 1, first: 0, count: 64 })
     for (let turn = 0; turn < 50; turn++) serve(queue, 1000)
     queue.pushRun('new', { bundle, id: 1, first: 0, count: 64 })

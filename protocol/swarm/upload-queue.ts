@@ -3,9 +3,11 @@
  * is: first chunks that nobody else can serve, in the order of layers (while they are here only,
  * no other uplink can help) and to who can pass most on, then the homes in their turn, then the one
  * that got the fewest bytes (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996), and of
- * its chunks the rarest. Every eighth choice goes to who is done soonest: a tenant waits for the
- * first replica, and few bytes make it early. Rarity does not decide between homes: who lags asks for what many have,
- * and would lag ever more. Every sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
+ * its chunks the rarest. Equals are drawn: in the order in which they came, the same homes would be
+ * first at all holders, and have much while others have nothing to pass on. Every eighth choice goes
+ * to who is done soonest: a tenant waits for the first replica, and few bytes make it early. Rarity
+ * does not decide between homes: who lags asks for what many have, and would lag ever more. Every
+ * sixteenth choice goes to the least served whatever the rank says, so that nobody starves and no
  * story about oneself takes more than that from others for good. Without a rank, all are equal: a
  * peer with many requests, or with big chunks, takes no more than its share. No I/O, no time.
  */
@@ -77,6 +79,12 @@ export class UploadQueue<R> {
   /** Bytes that the least served of the waiting had when it was last chosen. */
   #floorBytes = 0
   #choices = 0
+  readonly #random: () => number
+
+  /** @param random uniform in [0, 1) */
+  constructor(random: () => number) {
+    this.#random = random
+  }
 
   /** @throws {TooManyRequestsError} the requester's queue is full. */
   pushRun(requester: R, run: { bundle: BundleId; id: number; first: number; count: number }): void {
@@ -124,10 +132,14 @@ export class UploadQueue<R> {
     const byRank = this.#choices % fairEvery === fairEvery - 1 ? undefined : rank
     const soonest = this.#choices % soonestEvery === soonestAt
     let best: Bid<R> | undefined
+    let ties = 1
     for (const [requester, line] of this.#lines) {
       if (line.waiting.length === 0 || !mayServe(requester)) continue
       const bid = bidOf(requester, line, byRank, soonest)
-      if (!best || goesBefore(bid, best)) best = bid
+      const order = best ? orderOf(bid, best) : -1
+      ties = order === 0 ? ties + 1 : order < 0 ? 1 : ties
+      // Reservoir sampling: each of the equal ones is kept with the same chance.
+      if (order < 0 || (order === 0 && this.#random() * ties < 1)) best = bid
     }
     if (!best) return undefined
     this.#choices += 1
@@ -214,11 +226,14 @@ function compare(a: number, b: number): number {
   return a === b ? 0 : a - b
 }
 
-function goesBefore<R>(a: Bid<R>, b: Bid<R>): boolean {
-  if (a.passesOn !== b.passesOn) return a.passesOn > b.passesOn
-  if (a.lone !== b.lone) return a.lone < b.lone
-  if (a.turn !== b.turn) return a.turn < b.turn
-  return a.line.servedBytes < b.line.servedBytes
+/** Below zero: `a` goes first. */
+function orderOf<R>(a: Bid<R>, b: Bid<R>): number {
+  return (
+    compare(b.passesOn, a.passesOn) ||
+    compare(a.lone, b.lone) ||
+    compare(a.turn, b.turn) ||
+    a.line.servedBytes - b.line.servedBytes
+  )
 }
 
 function take(line: Line, at: number, runMax: number): UploadJob {

@@ -41,7 +41,7 @@ export type UploaderInit = Readonly<{
 
 /** Sends what was asked for, a few chunks at a time, fairly. */
 export class Uploader {
-  readonly queue = new UploadQueue<Requester>()
+  readonly queue: UploadQueue<Requester>
   readonly #slots: UploadSlots<Requester>
   readonly #rank: TurnRank<Requester> | undefined
   readonly #uploadBytesPerS: () => number | undefined
@@ -53,8 +53,14 @@ export class Uploader {
 
   constructor(
     { slots, rank, uploadBytesPerS = () => undefined }: UploaderInit,
-    components: Readonly<{ bucket: TokenBucket; clock: Clock; signal: AbortSignal }>,
+    components: Readonly<{
+      bucket: TokenBucket
+      clock: Clock
+      random: () => number
+      signal: AbortSignal
+    }>,
   ) {
+    this.queue = new UploadQueue(components.random)
     this.#slots = new UploadSlots({ ...(slots === undefined ? {} : { slots }), uploadBytesPerS })
     this.#rank = rank
     this.#uploadBytesPerS = uploadBytesPerS
@@ -110,7 +116,8 @@ export class Uploader {
   }
 
   async #run(requester: Requester, job: UploadJob, bytes: number): Promise<void> {
-    const send = this.#slots.start(requester, bytes, this.#clock.nowMs())
+    const holders = job.kind === 'chunk' ? this.#rank?.holdersOf(job.bundle, job.number) : undefined
+    const send = this.#slots.start(requester, bytes, this.#clock.nowMs(), holders)
     try {
       await requester.send(job)
     } finally {

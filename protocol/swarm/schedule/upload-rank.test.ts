@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { PeerMaps } from './peer-maps.ts'
-import { mapsOf } from './schedule.fixture.ts'
+import { fieldOf, mapsOf } from './schedule.fixture.ts'
 import { UploadRank } from './upload-rank.ts'
 
 const megabyte = 1_000_000
@@ -48,7 +48,8 @@ describe('swarm/schedule/upload-rank', () => {
   })
 
   it('says nothing of slack before anything moved, and puts the silent last', () => {
-    const maps = mapsOf(100, { silent: [], slow: [], fast: [] })
+    const held = [0, 1, 2, 3]
+    const maps = mapsOf(100, { silent: held, slow: held, fast: held })
     maps.link('slow', { downloadBytesPerS: megabyte })
     maps.link('fast', { downloadBytesPerS: 10 * megabyte })
     expect(order(maps, 0)).to.deep.equal(['fast', 'slow', 'silent'])
@@ -56,7 +57,10 @@ describe('swarm/schedule/upload-rank', () => {
 
   it('goes by downlinks alone where it sees a part of the swarm', () => {
     const down = { slowest: 1, slow: 2, fastest: 60, fast: 40 }
-    const maps = mapsOf(10_000, Object.fromEntries(Object.keys(down).map((name) => [name, []])))
+    const maps = mapsOf(
+      10_000,
+      Object.fromEntries(Object.keys(down).map((name) => [name, [0, 1, 2, 3]])),
+    )
     for (const [name, rate] of Object.entries(down)) {
       maps.link(name, { downloadBytesPerS: rate * megabyte })
     }
@@ -72,11 +76,22 @@ describe('swarm/schedule/upload-rank', () => {
 
   it('treats equal downlinks alike there, whatever they lack', () => {
     const names = Array.from({ length: 40 }, (_, at) => `home-${at}`)
-    const maps = mapsOf(100, Object.fromEntries(names.map((name, at) => [name, [at]])))
+    const maps = mapsOf(100, Object.fromEntries(names.map((name, at) => [name, [at, 51, 52, 53]])))
     for (const name of names) maps.link(name, { downloadBytesPerS: megabyte })
     maps.gained('home-7', { start: 50, count: 5 }, 1_000)
     const rank = new UploadRank({ maps })
     expect(new Set(names.map((name) => rank.turnOf(name, 1_000)))).to.have.property('size', 1)
+  })
+
+  it('serves who holds next to nothing before all others, the emptiest first', () => {
+    const maps = swarmOf({ fast: { down: 60, eachMs: 40 }, urgent: { down: 1.6, eachMs: 40 } })
+    for (const [name, held] of Object.entries({ two: [7, 8], none: [], four: [1, 2, 3, 4] })) {
+      maps.set(name, fieldOf(10_000, held), 10_000)
+      maps.link(name, { downloadBytesPerS: 10 * megabyte })
+    }
+    expect(order(maps, 10_000).slice(0, 2)).to.deep.equal(['none', 'two'])
+    expect(order(maps, 10_000, true).slice(0, 2)).to.deep.equal(['none', 'two'])
+    expect(order(maps, 10_000)[2], 'four are enough to pass on').to.equal('urgent')
   })
 
   it('treats all alike where turns are off', () => {

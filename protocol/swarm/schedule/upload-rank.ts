@@ -5,6 +5,8 @@
  * which need nearly the whole time at their full rate. Everything here is learned from what peers
  * say of their links and of what they hold; nobody tells it the state of the whole swarm.
  *
+ * Before all turns: who holds next to nothing. Its uplink idles until it has something to pass on.
+ *
  * Where a holder sees the whole swarm, three classes, the first goes first:
  * - urgent: what it lacks takes its own downlink as long as the swarm will still run;
  * - slow: its downlink needs a fair part of the swarm's whole time; slowest first, so that it is
@@ -30,6 +32,8 @@ const urgentMs = 8_000
 const slowShare = 0.25
 /** Where a part of the swarm is seen: this part of the time that is left by what is seen. */
 const slowShareOfLeft = 0.5
+/** A home with fewer chunks has hardly one that a neighbour lacks; fewest go first. */
+const nextToNothing = 4
 /** Ranks are looked at anew so often: a chunk changes little. */
 const freshMs = 500
 /** Homes whose times differ by less are equal, or noise would decide. Wide steps keep many half done. */
@@ -78,6 +82,8 @@ export class UploadRank {
    */
   turnOf(peer: string, nowMs: number, soonest = false): number {
     if (!this.#favourites) return 0
+    const heldChunks = this.#maps.heldBy(peer)?.count ?? 0
+    if (heldChunks < nextToNothing) return heldChunks - 1e6
     let turns = this.#turns.get(peer)
     if (!turns || nowMs - turns.atMs >= freshMs) {
       turns = { atMs: nowMs, ...this.#rank(peer, nowMs) }

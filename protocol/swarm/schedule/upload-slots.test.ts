@@ -13,6 +13,19 @@ describe('swarm/schedule/upload-slots', () => {
     expect(slots.free(105)).to.equal(true)
   })
 
+  it('sends a chunk that hardly anybody has alone, where it takes a while', () => {
+    const slots = new UploadSlots<string>({ uploadBytesPerS: () => 1_250_000 })
+    const rare = slots.start('a', 65_536, 0, 0)
+    expect(slots.free(50)).to.equal(false)
+    expect(slots.waitMs(0), 'the line is its own').to.be.within(52, 60)
+    slots.end(rare)
+    slots.start('b', 65_536, 0, 20)
+    expect(slots.free(0)).to.equal(true)
+    const fast = new UploadSlots<string>({ uploadBytesPerS: () => 125_000_000 })
+    fast.start('a', 65_536, 0, 0)
+    expect(fast.free(0), 'the next one is read meanwhile').to.equal(true)
+  })
+
   it('takes the slot of a send that waits for its receiver', () => {
     const slots = new UploadSlots<string>({ uploadBytesPerS: () => 125_000_000 })
     slots.start('slow', 65_536, 0)

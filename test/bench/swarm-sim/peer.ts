@@ -5,26 +5,15 @@
  */
 import { Bitfield, type Run } from '../../../protocol/bundle/index.ts'
 import type { PeerId } from '../../../protocol/ids.ts'
-import { ChunkAsker } from '../../../protocol/swarm/chunk-asker.ts'
 import { haveMessageBytes, homeHaveDelayMs } from '../../../protocol/swarm/have-teller.ts'
 import { haveBurstBytes, haveBytesPerS } from '../../../protocol/swarm/line.ts'
-import { Picker } from '../../../protocol/swarm/picker.ts'
-import {
-  neighboursMaxFor,
-  PeerMaps,
-  type Reveal,
-  SeedPlan,
-  type SeedShare,
-  UploadRank,
-  UploadSlots,
-} from '../../../protocol/swarm/schedule/index.ts'
+import { PeerMaps, type SeedShare } from '../../../protocol/swarm/schedule/index.ts'
 import { Sender } from '../../../protocol/swarm/sender.ts'
-import { SwarmStats } from '../../../protocol/swarm/stats.ts'
 import { createTokenBucket, type TokenBucket } from '../../../protocol/swarm/token-bucket.ts'
-import { type TurnRank, UploadQueue } from '../../../protocol/swarm/upload-queue.ts'
-import { simulatedBundle } from './image.ts'
-import { Downlink, Uplink } from './links.ts'
-import { type World, wireTax } from './world.ts'
+import { Asking } from './asking.ts'
+import { Downlink } from './links.ts'
+import { Serving } from './serving.ts'
+import type { World } from './world.ts'
 
 /** Payload bytes a second of a link. */
 export type Rates = Readonly<{ uploadBytesPerS: number; downloadBytesPerS: number }>
@@ -47,84 +36,44 @@ export class SimulatedPeer {
   readonly name: string
   readonly rates: Rates
   readonly held: Bitfield
-  readonly #world: World
-  readonly #init: SimulatedPeerInit
-  readonly #up: Uplink
-  readonly #down: Downlink
-  readonly #maps: PeerMaps
-  readonly #rank: UploadRank
-  readonly #turns: TurnRank<SimulatedPeer>
-  readonly #queue = new UploadQueue<SimulatedPeer>()
-  readonly #slots: UploadSlots<SimulatedPeer>
-  readonly #picker: Picker | undefined
-  readonly #asker: ChunkAsker | undefined
-  readonly #plan: SeedPlan | undefined
-  readonly #links = new Map<SimulatedPeer, Sender>()
-  readonly #senders = new Map<string, Sender>()
-  /** What telling of new chunks may cost. */
-  readonly #allowance: TokenBucket
+  readonly down: Downlink
+  /** A seed asks for nothing. */
+  readonly asking: Asking | undefined
+  readonly serving: Serving
   /** Half of a round trip to the middle of the net. */
   readonly latencyMs: number
+  readonly #world: World
+  readonly #init: SimulatedPeerInit
+  readonly #maps: PeerMaps
+  readonly #links = new Map<SimulatedPeer, Sender>()
+  /** What telling of new chunks may cost. */
+  readonly #allowance: TokenBucket
   #news: number[] = []
   #slowNews: number[] = []
   #telling = false
-  #wakeAtMs = Number.POSITIVE_INFINITY
   #nextId = 1
   gone = false
-  receivedBytes = 0
-  duplicateBytes = 0
 
   constructor(world: World, init: SimulatedPeerInit) {
-    const { layout, policy, random, chunkBytes } = world
+    const { layout, random, chunkBytes, events } = world
     const { chunkCount } = layout
     this.#world = world
     this.#init = init
     this.name = init.name
     this.rates = init.rates
     this.latencyMs = 7.5 + 7.5 * random()
-    this.#up = new Uplink(world.events, init.rates.uploadBytesPerS / world.tax)
-    this.#down = new Downlink(world.events, init.rates.downloadBytesPerS / world.tax)
+    this.down = new Downlink(events, init.rates.downloadBytesPerS / world.tax)
     this.held = new Bitfield(chunkCount)
-    const bytesOf = (chunk: number): number => chunkBytes[chunk] ?? 0
-    this.#maps = new PeerMaps({ chunkCount, bytesOf })
-    // A cache with room for all sees the whole swarm; a home that has all the neighbours it may
-    // have does not.
-    const seenWholeMax = neighboursMaxFor(init.rates.uploadBytesPerS) - 4
-    this.#rank = new UploadRank({ maps: this.#maps, seenWholeMax, favourites: policy.favourites })
-    this.#turns = {
-      turnOf: (peer, _, soonest) => this.#rank.turnOf(peer.name, world.events.nowMs, soonest),
-      uploadBytesPerS: (peer) => this.#rank.uploadBytesPerS(peer.name),
-      holdersOf: (_, chunk) => this.#rank.holdersOf(chunk),
-    }
-    const uploadBytesPerS = (): number => init.rates.uploadBytesPerS
-    const lineBytesPerS = (): number => (init.rates.uploadBytesPerS * wireTax) / world.tax
-    this.#slots = new UploadSlots({ slots: policy.slots, uploadBytesPerS: lineBytesPerS })
-    if (init.seed) {
-      for (let chunk = 0; chunk < chunkCount; chunk++) this.held.set(chunk)
-      if (policy.superSeed) {
-        this.#plan = new SeedPlan({ maps: this.#maps, share: init.seed, uploadBytesPerS })
-      }
-    } else {
-      const { windowChunks } = policy
-      const { held } = this
-      this.#picker = new Picker({
-        chunkCount,
-        held,
-        bytesOf,
-        random,
-        windowChunks,
-        maps: this.#maps,
-      })
-      this.#asker = new ChunkAsker({
-        ...{ bundle: simulatedBundle, layout, picker: this.#picker },
-        senderOf: (peer) => this.#senders.get(peer),
-        bucket: createTokenBucket(1),
-        stats: new SwarmStats({ nowMs: () => 0, isCache: () => false }),
-      })
-    }
+    this.#maps = new PeerMaps({ chunkCount, bytesOf: (chunk) => chunkBytes[chunk] ?? 0 })
+    if (init.seed) for (let chunk = 0; chunk < chunkCount; chunk++) this.held.set(chunk)
+    const { held } = this
+    this.asking = init.seed
+      ? undefined
+      : new Asking(world, { held, maps: this.#maps, onGain: (chunk) => this.#gained(chunk) })
+    this.serving = new Serving(world, { peer: this, maps: this.#maps, seed: init.seed })
     this.#allowance = createTokenBucket(haveBurstBytes)
-    this.#allowance.setRate(haveBytesPerS(init.rates.uploadBytesPerS), world.events.nowMs)
-    world.events.after(tickMs * random(), () => this.#tick())
+    this.#allowance.setRate(haveBytesPerS(init.rates.uploadBytesPerS), events.nowMs)
+    events.after(tickMs * random(), () => this.#tick())
   }
 
   get complete(): boolean {
@@ -140,7 +89,11 @@ export class SimulatedPeer {
   }
 
   get uplinkBusyMs(): number {
-    return this.#up.busyMs
+    return this.serving.uplinkBusyMs
+  }
+
+  get duplicateBytes(): number {
+    return this.asking?.duplicateBytes ?? 0
   }
 
   hasLink(peer: SimulatedPeer): boolean {
@@ -160,10 +113,10 @@ export class SimulatedPeer {
     this.#meet(other)
     other.#meet(this)
     for (const [one, two] of [[this, other] as const, [other, this] as const]) {
-      one.#plan?.joined(two.name)
-      one.#later(two, () => {
-        two.#fillFrom(one)
-        one.#show()
+      one.serving.joined(two)
+      one.later(two, () => {
+        two.asking?.fillFrom(one.name)
+        one.serving.show()
       })
     }
   }
@@ -174,14 +127,10 @@ export class SimulatedPeer {
       const sender = one.#links.get(two)
       if (!sender) continue
       one.#links.delete(two)
-      one.#senders.delete(two.name)
       sender.settleAll()
-      if (one.#picker) one.#picker.removePeer(two.name)
+      if (one.asking) one.asking.part(two.name)
       else one.#maps.remove(two.name)
-      one.#plan?.left(two.name)
-      one.#rank.forget(two.name)
-      one.#queue.remove(two)
-      one.#show()
+      one.serving.left(two)
     }
   }
 
@@ -191,97 +140,54 @@ export class SimulatedPeer {
     for (const other of [...this.#links.keys()]) this.unlink(other)
   }
 
+  arrived(from: SimulatedPeer, id: number, chunk: number, bytes: number): void {
+    if (!this.gone) this.asking?.arrived(from.name, id, chunk, bytes)
+  }
+
+  /** A seed shows chunks. */
+  shown(from: SimulatedPeer, runs: readonly Run[]): void {
+    for (const run of runs) this.asking?.heard(from.name, run)
+    this.asking?.fillFrom(from.name)
+  }
+
+  /** A message to another peer, one way. */
+  later(to: SimulatedPeer, run: () => void): void {
+    this.#world.events.after(this.latencyMs + to.latencyMs, run)
+  }
+
   #meet(other: SimulatedPeer): void {
-    const { chunkCount } = this.#world.layout
-    const shown = other.#plan ? new Bitfield(chunkCount) : other.held
-    const { nowMs } = this.#world.events
-    if (this.#picker) this.#picker.setPeer(other.name, shown, nowMs)
+    const shown = other.serving.isRationed
+      ? new Bitfield(this.#world.layout.chunkCount)
+      : other.held
+    const sender = this.#senderOf(other)
+    if (this.asking) this.asking.meet(sender, shown)
     // A seed has no use for what another seed shows, and would count it as spread.
-    else if (!other.#init.seed) this.#maps.set(other.name, shown, nowMs)
+    else if (!other.#init.seed) this.#maps.set(other.name, shown, this.#world.events.nowMs)
     this.#maps.link(other.name, other.rates)
+    this.#links.set(other, sender)
+  }
+
+  #senderOf(other: SimulatedPeer): Sender {
     const sender = new Sender(other.name as PeerId)
+    const cancel = (id: number): void => this.later(other, () => other.serving.cancelled(this, id))
+    const request = (_: unknown, run: Run): number => {
+      const id = this.#nextId++
+      this.later(other, () => other.serving.requested(this, id, run))
+      return id
+    }
     sender.phase = 'joined'
     sender.link = other.rates
-    sender.session = {
-      request: (_: unknown, run: Run) => this.#ask(other, run),
-      cancel: (id: number) => this.#later(other, () => other.#cancel(this, id)),
-      letGo: (id: number) => this.#later(other, () => other.#cancel(this, id)),
-    } as unknown as NonNullable<Sender['session']>
-    this.#links.set(other, sender)
-    this.#senders.set(other.name, sender)
+    sender.session = { request, cancel, letGo: cancel } as unknown as NonNullable<Sender['session']>
+    return sender
   }
 
-  // Asking.
-
-  #ask(holder: SimulatedPeer, run: Run): number {
-    const id = this.#nextId++
-    this.#later(holder, () => holder.#requested(this, id, run))
-    return id
-  }
-
-  #requested(by: SimulatedPeer, id: number, { start, count }: Run): void {
-    if (!this.#links.has(by)) return
-    this.#queue.pushRun(by, { bundle: simulatedBundle, id, first: start, count })
-    for (let chunk = start; chunk < start + count; chunk++) this.#plan?.requested(by.name, chunk)
-    this.#pump()
-  }
-
-  #cancel(by: SimulatedPeer, id: number): void {
-    if (!this.#queue.cancel(by, { id })) return
-    this.#later(by, () => {
-      const sender = by.#links.get(this)
-      if (sender) by.#asker?.free(sender, id, by.#world.events.nowMs)
-      by.#fillFrom(this)
-    })
-  }
-
-  #fillFrom(holder: SimulatedPeer): void {
-    const sender = this.#links.get(holder)
-    if (sender && this.#asker && !this.complete) this.#asker.fill(sender, this.#world.events.nowMs)
-  }
-
-  #fillAll(): void {
-    if (this.complete || !this.#asker) return
-    const { nowMs } = this.#world.events
-    for (const sender of this.#links.values()) this.#asker.fill(sender, nowMs)
-  }
-
-  #arrived(from: SimulatedPeer, id: number, chunk: number, bytes: number): void {
-    if (this.gone) return
-    const { nowMs } = this.#world.events
-    const sender = this.#links.get(from)
-    const asked = sender?.asked.get(chunk)
-    this.#asker?.settled(chunk)
-    if (sender && asked?.id === id) {
-      sender.settle(chunk)
-      if (asked.first) sender.credit.answered(nowMs - asked.atMs)
-    }
-    sender?.worked(nowMs)
-    sender?.credit.arrived(bytes, nowMs)
-    if (this.held.has(chunk)) {
-      this.duplicateBytes += bytes
-      if (this.#asker) this.#asker.duplicateBytes += bytes
-    } else this.#gain(chunk, bytes, sender)
-    this.#fillFrom(from)
-  }
-
-  #gain(chunk: number, bytes: number, from: Sender | undefined): void {
-    this.held.set(chunk)
-    this.receivedBytes += bytes
-    if (from) from.receivedBytes += bytes
-    const asked = this.#picker?.gained(chunk)
-    // It came after it had been taken over: what is left there is asked anew.
-    const owner = asked === undefined ? undefined : this.#senders.get(asked)
-    const request = owner?.asked.get(chunk)
-    if (owner && request) this.#asker?.cancel(owner, request.id, this.#world.events.nowMs)
+  #gained(chunk: number): void {
     this.#news.push(chunk)
     this.#slowNews.push(chunk)
     this.#tellSoon()
     this.#init.onChunk?.(chunk)
     if (this.complete) this.#init.onComplete?.()
   }
-
-  // Telling.
 
   #tellSoon(): void {
     if (this.#telling) return
@@ -318,92 +224,25 @@ export class SimulatedPeer {
 
   /** @param runs one list for all that are told */
   #heard(from: SimulatedPeer, runs: readonly Run[]): void {
-    const { nowMs } = this.#world.events
     for (const run of runs) {
-      if (this.#picker) this.#picker.peerGained(from.name, run, nowMs)
-      else this.#maps.gained(from.name, run, nowMs)
+      if (this.asking) this.asking.heard(from.name, run)
+      else this.#maps.gained(from.name, run, this.#world.events.nowMs)
     }
-    this.#fillFrom(from)
-  }
-
-  // Serving.
-
-  #pump(): void {
-    const { events, chunkBytes } = this.#world
-    for (;;) {
-      const { nowMs } = events
-      if (!this.#slots.free(nowMs)) {
-        const waitMs = this.#slots.waitMs(nowMs)
-        if (waitMs !== undefined) this.#wake(waitMs)
-        return
-      }
-      const next = this.#queue.next((peer) => this.#slots.mayServe(peer), { rank: this.#turns })
-      if (next?.job.kind !== 'chunk') return
-      const { requester, job } = next
-      const bytes = chunkBytes[job.number] ?? 0
-      this.#queue.charge(requester, bytes)
-      this.#plan?.sent(requester.name, job.number)
-      const send = this.#slots.start(requester, bytes, nowMs)
-      const taken = (): void => {
-        this.#slots.end(send)
-        if (!this.gone) this.#pump()
-      }
-      this.#up.send(bytes, () =>
-        requester.#down.receive(bytes, taken, () =>
-          this.#later(requester, () => requester.#arrived(this, job.id, job.number, bytes)),
-        ),
-      )
-      this.#show()
-    }
-  }
-
-  #wake(afterMs: number): void {
-    const atMs = this.#world.events.nowMs + afterMs
-    if (this.#wakeAtMs <= atMs) return
-    this.#wakeAtMs = atMs
-    this.#world.events.after(afterMs, () => {
-      if (this.#wakeAtMs === atMs) this.#wakeAtMs = Number.POSITIVE_INFINITY
-      if (!this.gone) this.#pump()
-    })
-  }
-
-  /** A seed tells what its plan has for whom. */
-  #show(): void {
-    const reveals = this.#plan?.reveal(this.#world.events.nowMs) ?? []
-    for (const reveal of reveals) this.#tellReveal(reveal)
-  }
-
-  #tellReveal({ peer, chunks }: Reveal): void {
-    const { chunkCount } = this.#world.layout
-    const other = [...this.#links.keys()].find(({ name }) => name === peer)
-    if (!other) return
-    const runs = chunks === 'all' ? [{ start: 0, count: chunkCount }] : chunks.map(runOf)
-    this.#later(other, () => {
-      if (!other.#links.has(this)) return
-      for (const run of runs) {
-        other.#picker?.peerGained(this.name, run, this.#world.events.nowMs)
-      }
-      other.#fillFrom(this)
-    })
+    this.asking?.fillFrom(from.name)
   }
 
   #tick(): void {
     if (this.gone) return
     const { events } = this.#world
-    this.#fillAll()
-    this.#show()
-    this.#pump()
+    this.asking?.fillAll()
+    this.serving.show()
+    this.serving.pump()
     if (
       Math.floor(events.nowMs / slowHaveMs) !== Math.floor((events.nowMs - tickMs) / slowHaveMs)
     ) {
       this.#tellSlowly()
     }
     events.after(tickMs, () => this.#tick())
-  }
-
-  /** A message to another peer, one way. */
-  #later(to: SimulatedPeer, run: () => void): void {
-    this.#world.events.after(this.latencyMs + to.latencyMs, run)
   }
 }
 
