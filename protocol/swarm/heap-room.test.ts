@@ -19,11 +19,8 @@ describe('swarm/heap-room', () => {
   it('lets go of what chunks passed through before it piles up', () => {
     const done = makeHeapRoom()
     try {
-      expect(peakMB(chunksCame), 'with').to.be.below(40)
-      expect(
-        peakMB(() => undefined),
-        'without',
-      ).to.be.above(40)
+      const without = peakMB(() => undefined)
+      expect(peakMB(chunksCame)).to.be.below(Math.min(without * 0.75, 40))
     } finally {
       done()
     }
