@@ -91,6 +91,7 @@ export function createChunkThread({
     const ended = worker
     worker = undefined
     buffers.length = 0
+    scratch = undefined
     await ended?.terminate()
   }
   const start = (): Worker => {

@@ -6,7 +6,8 @@ import type { Lanes } from './lanes.ts'
 const places = new WeakMap<object, { readonly lanes: Lanes; readonly number: number }>()
 
 /** `stream` is the connection's stream of that number, on both ends. */
-export function placeStream(stream: object, lanes: Lanes, number: number): void {
+export function placeStream(stream: Stream, lanes: Lanes, number: number): void {
+  lanes.place(stream, number)
   places.set(stream, { lanes, number })
 }
 

@@ -5,13 +5,17 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { expect } from 'chai'
 import { createLibp2p, type Libp2p } from 'libp2p'
+import { encode } from 'uint8-varint'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { dialPeer, type Mesh } from '../mesh/index.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from '../mesh/mesh.fixture.ts'
 import type { ByteStream } from '../wire/index.ts'
 import { laneNoiseProtocol } from './lane-noise.ts'
 import { laneOf } from './lane-of.ts'
+import { Lanes } from './lanes.ts'
 
 const protocol = '/test/1'
+const noEvents = { addEventListener: () => undefined, removeEventListener: () => undefined }
 const soon = () => ({ signal: AbortSignal.timeout(8_000) })
 
 /** Collects what comes until it is `bytes` long. */
@@ -94,6 +98,24 @@ describe('lanes', () => {
       there.send(new Uint8Array(50_000))
     }
     await closed
+  })
+
+  it('take nothing for streams that are not there', async () => {
+    const lanes = new Lanes({ sendLane: () => true, ...noEvents })
+    for (let number = 1; number < 10_000; number++) {
+      lanes.take(new Uint8ArrayList(encode(number), new Uint8Array(100)))
+    }
+    expect(() => lanes.take(encode(3))).to.throw(RangeError)
+  })
+
+  it('leave nothing to the stream itself', async () => {
+    const [near, far] = await streams()
+    lane(near)
+    lane(far)
+    const closed = once(far, 'close').catch(() => undefined)
+    near.send(Uint8Array.of(1))
+    await closed
+    expect(far.status).to.equal('aborted')
   })
 
   it('are there once for each stream', async () => {

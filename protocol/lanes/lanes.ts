@@ -6,15 +6,14 @@
  * of its own for that, and what passes by both keeps its order, since both are one connection.
  */
 import type { Stream } from '@libp2p/interface'
-import { LRUCache } from 'lru-cache'
 import * as varint from 'uint8-varint'
 import { Uint8ArrayList } from 'uint8arraylist'
 import type { ByteStream } from '../wire/index.ts'
 
 /** Of all lanes that nobody listens to yet: a stream's handler starts some turns after its peer. */
 const earlyBytesMax = 256 * 1024
-/** Lanes that have ended, whose last bytes may still come. */
-const endedMax = 64
+/** Memory that a piece takes beside its bytes. */
+const pieceCost = 256
 
 type Bytes = Uint8Array | Uint8ArrayList
 // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -32,59 +31,68 @@ export interface LaneCarrier {
   removeEventListener(type: 'drain', listener: () => void): void
 }
 
-/** By the number of the stream. */
+/** What has come for a stream that lives, while nobody listens to its lane. */
+type Lane = { onBytes: OnBytes | undefined; early: Uint8ArrayList; earlyCost: number }
+
+/** By the number of the stream. What comes for any other is dropped: it has ended. */
 export class Lanes {
   readonly #carrier: LaneCarrier
-  readonly #listeners = new Map<number, OnBytes>()
-  readonly #early = new Map<number, Uint8ArrayList>()
-  readonly #ended = new LRUCache<number, true>({ max: endedMax })
-  #earlyBytes = 0
+  readonly #lanes = new Map<number, Lane>()
+  #earlyCost = 0
 
   constructor(carrier: LaneCarrier) {
     this.#carrier = carrier
   }
 
-  /** Bytes of a lane have come. @throws {RangeError} nobody takes them, and they are too many. */
+  /** A stream begins; its lane lives as long. Its opening comes before anything on its lane. */
+  place(stream: Stream, number: number): void {
+    this.#lanes.set(number, { onBytes: undefined, early: new Uint8ArrayList(), earlyCost: 0 })
+    stream.addEventListener('close', () => this.#end(number), { once: true })
+  }
+
+  /** Bytes of a lane have come. @throws {RangeError} there are none, or too many that nobody takes */
   take(record: Bytes): void {
     const number = varint.decode(record)
     const from = varint.encodingLength(number)
     const data = record instanceof Uint8Array ? record.subarray(from) : record.sublist(from)
-    const listener = this.#listeners.get(number)
-    if (listener) listener({ data })
-    else if (!this.#ended.has(number)) this.#keep(number, data)
+    if (data.byteLength === 0) throw new RangeError('a record of a lane without bytes')
+    const lane = this.#lanes.get(number)
+    if (lane?.onBytes) lane.onBytes({ data })
+    else if (lane) this.#keep(lane, data)
   }
 
-  /** The lane of `stream`, whose number on the connection is `number`. Once for each. */
+  /** The lane of `stream`, which was placed under `number`. Once for each. */
   open(stream: Stream, number: number): ByteStream {
-    stream.addEventListener('close', () => this.#end(number), { once: true })
+    // Nobody reads them there.
+    stream.addEventListener('message', () =>
+      stream.abort(new Error('bytes on a stream whose lane is used')),
+    )
     return laneOver(stream, number, this.#carrier, (onBytes) => this.#listen(number, onBytes))
   }
 
   #listen(number: number, onBytes: OnBytes): void {
-    if (this.#ended.has(number)) return
-    this.#listeners.set(number, onBytes)
-    const data = this.#early.get(number)
-    if (!data) return
-    this.#early.delete(number)
-    this.#earlyBytes -= data.byteLength
-    onBytes({ data })
+    const lane = this.#lanes.get(number)
+    if (!lane) return
+    lane.onBytes = onBytes
+    this.#earlyCost -= lane.earlyCost
+    lane.earlyCost = 0
+    if (lane.early.byteLength > 0) onBytes({ data: lane.early })
+    lane.early = new Uint8ArrayList()
   }
 
-  #keep(number: number, data: Bytes): void {
-    this.#earlyBytes += data.byteLength
-    if (this.#earlyBytes > earlyBytesMax) {
-      throw new RangeError(`${this.#earlyBytes} bytes of lanes that nobody listens to`)
+  #keep(lane: Lane, data: Bytes): void {
+    const cost = data.byteLength + pieceCost
+    this.#earlyCost += cost
+    lane.earlyCost += cost
+    if (this.#earlyCost > earlyBytesMax) {
+      throw new RangeError(`more than ${earlyBytesMax} bytes of lanes that nobody listens to`)
     }
-    const kept = this.#early.get(number) ?? new Uint8ArrayList()
-    kept.append(data)
-    this.#early.set(number, kept)
+    lane.early.append(data)
   }
 
   #end(number: number): void {
-    this.#listeners.delete(number)
-    this.#earlyBytes -= this.#early.get(number)?.byteLength ?? 0
-    this.#early.delete(number)
-    this.#ended.set(number, true)
+    this.#earlyCost -= this.#lanes.get(number)?.earlyCost ?? 0
+    this.#lanes.delete(number)
   }
 }
 

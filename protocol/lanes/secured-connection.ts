@@ -102,7 +102,7 @@ export class SecuredConnection extends AbstractMessageStream implements LaneCarr
   #take(data: Bytes): void {
     try {
       this.#cutter.add(data)
-      for (;;) {
+      while (this.status === 'open') {
         const sealed = this.#cutter.next()
         if (!sealed) return
         const record = this.#keys.decrypt(sealed)

@@ -142,7 +142,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       ...(init.upnp && { upnp: upnp() }),
     },
   })
-  const identifyNoMore = identifyInTurn(mesh, { logger })
+  const identifyNoMore = identifyInTurn(mesh, { logger, isHub: init.role !== 'node' })
   mesh.addEventListener('stop', identifyNoMore, { once: true })
   if (init.mdnsName !== undefined) dialLan(mesh, logger)
   try {

@@ -47,6 +47,7 @@ export function readGathered(
 ): void {
   let lastMs = Number.NEGATIVE_INFINITY
   const rate = createRate()
+  let wasInRecord = false
   socket.on('data', (bytes: Uint8Array) => {
     const nowMs = now()
     const sinceMs = nowMs - lastMs
@@ -56,14 +57,17 @@ export function readGathered(
     if (bytesPerMs * waitMinMs >= wantedBytes) return
     const missing = Math.min(missingBytes(), wantedBytes)
     const inRecord = missing > packetBytes
-    if (bytes.length < packetBytes || sinceMs > (inRecord ? 2 * recordWaitMaxMs : streamMs)) return
+    const isGoingOn = inRecord && wasInRecord
+    wasInRecord = inRecord
+    if (bytes.length < packetBytes || sinceMs > (isGoingOn ? 2 * recordWaitMaxMs : streamMs)) return
     if (bytes.length >= wantedBytes && !inRecord) return
     if (wantedBytes * sinceMs < bytes.length * fastMs) return
     const handle = handleOf(socket)
     if (!handle?.reading) return
     handle.readStop()
     const msPerByte = Math.min(Math.max(sinceMs, 1) / bytes.length, 1 / bytesPerMs)
-    const waitMs = inRecord
+    // Of a record that has just begun the pause before it says nothing.
+    const waitMs = isGoingOn
       ? Math.min(recordWaitMaxMs, earlyShare * missing * msPerByte)
       : Math.min(waitMaxMs, wantedBytes * msPerByte)
     setTimeout(

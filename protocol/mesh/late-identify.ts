@@ -15,6 +15,8 @@ const atOnceMax = 2
 /** As many as gossip wants for neighbours, beside them: after a look at what they are used for. */
 const soonMax = 7
 const soonMs = 1_000
+/** A cache tells homes of one another, and knows where they are only then. */
+const hubSpreadMs = 4_000
 /** Spread, so that they are asked one after the other. */
 const laterMinMs = 30_000
 const laterSpreadMs = 60_000
@@ -29,7 +31,11 @@ const isCommon = (protocol: string): boolean =>
  */
 export function identifyInTurn(
   mesh: Libp2p<{ identify: Identify }>,
-  { logger, random = Math.random }: { readonly logger: Logger; readonly random?: () => number },
+  {
+    logger,
+    isHub = false,
+    random = Math.random,
+  }: { readonly logger: Logger; readonly isHub?: boolean; readonly random?: () => number },
 ): () => void {
   const waiting = new Set<NodeJS.Timeout>()
   const identify = (connection: Connection): void => {
@@ -51,6 +57,7 @@ export function identifyInTurn(
   const onOpen = ({ detail: connection }: CustomEvent<Connection>): void => {
     const count = mesh.getConnections().length
     if (count <= atOnceMax) identify(connection)
+    else if (isHub) after(soonMs + hubSpreadMs * random(), () => identify(connection))
     else if (count > soonMax) later(connection)
     else {
       after(soonMs, () => {

@@ -152,7 +152,11 @@ export class ChunkAsker {
     const { bundle, layout, bucket, newsFor } = this.#with
     assert(sender.session, 'a sender that is asked has a session')
     sender.credit.asked(nowMs)
-    const id = sender.session.request(bundle, { start, count }, newsFor?.(sender))
+    const id = sender.session.request(
+      bundle,
+      { start, count },
+      sender.session.newsRides ? newsFor?.(sender) : undefined,
+    )
     for (let chunk = start; chunk < start + count; chunk++) {
       const bytes = layout.locate(chunk).travelBytes
       bucket.take(bytes, nowMs)

@@ -74,7 +74,8 @@ export class ChunkExchange {
     this.#asker = new ChunkAsker({
       ...{ bundle: stored.id, layout, picker: this.#picker, bucket, stats },
       senderOf: (peer) => senders.get(peer as PeerId),
-      newsFor: ({ peer, teller }) => components.room.takeNewsFor(peer) ?? teller?.take(),
+      newsFor: ({ peer, teller }) =>
+        components.room.includes(peer) ? components.room.takeNewsFor(peer) : teller?.take(),
     })
     this.#keeper = new ChunkKeeper({
       ...{ stored, stats },
@@ -110,6 +111,7 @@ export class ChunkExchange {
     if (!held) return
     try {
       const map = Bitfield.fromBytes(this.stored.layout.chunkCount, held)
+      this.#addNewer(sender.peer, map)
       this.#picker.setPeer(sender.peer, map, this.#with.clock.nowMs())
       this.#with.room.maps.link(sender.peer, sender.link)
     } catch (error) {
@@ -119,6 +121,13 @@ export class ChunkExchange {
     sender.held = undefined
     this.#tellFrom(sender)
     for (const runs of sender.earlyHaves.splice(0)) this.onHave(sender, runs)
+  }
+
+  /** What it told us as a guest may be newer than the map that it sent on another stream. */
+  #addNewer(peer: PeerId, map: Bitfield): void {
+    const { room } = this.#with
+    if (!room.includes(peer)) return
+    for (let chunk = 0; chunk < map.size; chunk++) if (room.maps.holds(peer, chunk)) map.set(chunk)
   }
 
   /** A sender has more. */
@@ -197,9 +206,13 @@ export class ChunkExchange {
     }
   }
 
+  /** News that rode on requests to a peer may not have come there. */
+  retell(peer: PeerId): void {
+    this.#with.room.retell(peer)
+  }
+
   /** Forgets a sender; what was asked of it is free. */
   remove({ peer, outstandingBytes }: Sender): void {
-    this.#with.room.retell(peer)
     this.#with.bucket.giveBack(outstandingBytes, this.#with.clock.nowMs())
     this.#picker.removePeer(peer, this.#with.room.includes(peer))
   }

@@ -14,25 +14,31 @@ const streamsMax = 4
 /** Bulk never goes over a relay. */
 const options = { maxOutboundStreams: streamsMax, runOnLimitedConnection: false }
 
+/**
+ * One stream of the protocol. `newsRides`: the other end takes `runs` of requests and chunks for
+ * news; who speaks the protocol over plain streams may know of `have` alone.
+ */
+export type ChunkStream = Readonly<{ bytes: ByteStream; newsRides: boolean }>
+
 /** Opens one. @throws libp2p's errors; the signal's reason */
 export async function openChunkStream(
   connection: Connection,
   { signal }: { readonly signal: AbortSignal },
-): Promise<ByteStream> {
+): Promise<ChunkStream> {
   const hasLanes = connection.encryption === laneNoiseProtocol
   const protocols = hasLanes ? [chunksLaneProtocol, chunksProtocol] : [chunksProtocol]
   const stream = await connection.newStream(protocols, { ...options, signal })
-  return bytesOf(stream)
+  return chunkStreamOf(stream)
 }
 
 /** Has those served that others open. Ends with {@link refuseChunkStreams}. */
 export async function acceptChunkStreams(
   mesh: Mesh,
-  serve: (stream: ByteStream, connection: Connection) => void,
+  serve: (stream: ChunkStream, connection: Connection) => void,
 ): Promise<void> {
   const accept = (stream: Stream, connection: Connection): void => {
     try {
-      serve(bytesOf(stream), connection)
+      serve(chunkStreamOf(stream), connection)
     } catch (error) {
       stream.abort(error as Error)
     }
@@ -46,10 +52,10 @@ export async function refuseChunkStreams(mesh: Mesh): Promise<void> {
   await mesh.unhandle([chunksProtocol, chunksLaneProtocol])
 }
 
-function bytesOf(stream: Stream): ByteStream {
-  if (stream.protocol !== chunksLaneProtocol) return stream
+function chunkStreamOf(stream: Stream): ChunkStream {
+  if (stream.protocol !== chunksLaneProtocol) return { bytes: stream, newsRides: false }
   const lane = laneOf(stream)
-  if (lane) return lane
+  if (lane) return { bytes: lane, newsRides: true }
   const fault = new ProtocolBreachError('a lane was asked for on a connection without lanes')
   stream.abort(fault)
   throw fault

@@ -247,6 +247,7 @@ export class BundleDownload implements RequesterListener {
     const sender = this.#senders.get(peer)
     if (!sender || !this.active) return
     sender.session = undefined
+    this.#chunks?.retell(peer)
     if (breachCodes.has(errorCode(error) ?? '')) {
       this.#blame(peer, 'malformed', { detail: describeError(error) })
       return

@@ -9,7 +9,8 @@ import type { Clock } from '../clock.ts'
 import { errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
-import { type ByteStream, type Channel, openChannel, type Pace } from '../wire/index.ts'
+import { type Channel, openChannel, type Pace } from '../wire/index.ts'
+import type { ChunkStream } from './chunk-stream.ts'
 import { TooManyRequestsError } from './errors.ts'
 import { type Audience, Guest } from './guest.ts'
 import { HaveTeller } from './have-teller.ts'
@@ -74,6 +75,8 @@ export type HolderComponents = Readonly<{
 export class HolderSession implements Requester {
   readonly peer: PeerId
   readonly #with: HolderComponents
+  /** Whether the peer reads what we hold from chunks. */
+  readonly #newsRides: boolean
   readonly #channel: Channel<Ask, Answer>
   readonly #desk: TicketDesk
   readonly #guests = new Map<BundleId, Guest>()
@@ -84,13 +87,14 @@ export class HolderSession implements Requester {
   #refusals = 0
   #throttled = 0
 
-  constructor(stream: ByteStream, peer: PeerId, components: HolderComponents) {
+  constructor({ bytes, newsRides }: ChunkStream, peer: PeerId, components: HolderComponents) {
+    this.#newsRides = newsRides
     this.peer = peer
     this.#with = components
     this.#desk = new TicketDesk(peer, components)
     this.#unread = new UnreadAnswers(components.clock)
     this.#pace.setRate(costlyAnswersPerS, components.clock.nowMs())
-    this.#channel = openChannel(stream, {
+    this.#channel = openChannel(bytes, {
       inbound: askCodec,
       outbound: answerCodec,
       maxFrameBytes: askFrameBytes,
@@ -191,7 +195,7 @@ export class HolderSession implements Requester {
       this.#with.audience.sending(guest, chunk)
     }
     this.#unacknowledged.sent(count, this.#with.clock.nowMs())
-    const runs = guest?.takeNews()
+    const runs = this.#newsRides ? guest?.takeNews() : undefined
     await this.#channel.write(
       {
         ...{ t: 'chunk', id: job.id, number: start },

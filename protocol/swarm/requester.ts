@@ -8,13 +8,8 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Run } from '../bundle/index.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { PeerAddress } from '../mesh/index.ts'
-import {
-  type ByteStream,
-  type Channel,
-  ChannelClosedError,
-  openChannel,
-  type Signed,
-} from '../wire/index.ts'
+import { type Channel, ChannelClosedError, openChannel, type Signed } from '../wire/index.ts'
+import type { ChunkStream } from './chunk-stream.ts'
 import { ProtocolBreachError, TooManyRequestsError } from './errors.ts'
 import {
   type Answer,
@@ -61,6 +56,8 @@ type Request = { readonly bundle: BundleId; readonly due: Set<number> }
 /** The requester's end of a stream to one holder. */
 export class RequesterSession {
   readonly peer: PeerId
+  /** Whether the holder reads what we hold from our requests. */
+  readonly newsRides: boolean
   readonly #channel: Channel<Answer, Ask>
   readonly #listeners = new Map<BundleId, RequesterListener>()
   /** Our short names for the bundles of this stream. */
@@ -80,11 +77,17 @@ export class RequesterSession {
   #unsent = 0
 
   /** @param onIdle called when no download is left; the session may be closed then. */
-  constructor(stream: ByteStream, peer: PeerId, onIdle: () => void, nowMs: () => number) {
+  constructor(
+    { bytes, newsRides }: ChunkStream,
+    peer: PeerId,
+    onIdle: () => void,
+    nowMs: () => number,
+  ) {
     this.peer = peer
+    this.newsRides = newsRides
     this.#onIdle = onIdle
     this.#nowMs = nowMs
-    this.#channel = openChannel(stream, {
+    this.#channel = openChannel(bytes, {
       inbound: answerCodec,
       outbound: askCodec,
       maxFrameBytes: answerFrameBytes,
@@ -252,8 +255,8 @@ export class RequesterSession {
     }
     if (live?.due.size === 0) this.#requests.delete(id)
     const listener = this.#listeners.get(request.bundle)
-    if (runs) listener?.onHave(this.peer, runs)
     listener?.onChunks(this.peer, id, run, body, live !== undefined)
+    if (runs && this.open) listener?.onHave(this.peer, runs)
   }
 
   #ask(ask: Ask): void {

@@ -5,8 +5,7 @@ import { describeError, errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { type Mesh, peerIdOf } from '../mesh/index.ts'
-import type { ByteStream } from '../wire/index.ts'
-import { acceptChunkStreams, refuseChunkStreams } from './chunk-stream.ts'
+import { acceptChunkStreams, type ChunkStream, refuseChunkStreams } from './chunk-stream.ts'
 import { breachCodes } from './errors.ts'
 import { type HolderComponents, HolderSession } from './holder.ts'
 import type { Misbehaviour } from './peer-book.ts'
@@ -43,10 +42,10 @@ export function createServing(
   const running = new Set<Promise<void>>()
   let started = false
 
-  const serve = (stream: ByteStream, connection: Connection): void => {
+  const serve = (stream: ChunkStream, connection: Connection): void => {
     const peer = peerIdOf(connection.remotePeer)
     if (components.isDropped(peer)) {
-      stream.abort(new Error('this peer is not served'))
+      stream.bytes.abort(new Error('this peer is not served'))
       return
     }
     const session = new HolderSession(stream, peer, components)

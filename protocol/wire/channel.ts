@@ -47,7 +47,7 @@ export type ChannelInit<In, Out> = Readonly<{
 }>
 
 /** Most messages are shorter. */
-const shortBytes = 512
+const shortBytes = 1_024
 
 /** Wraps `stream`. @throws nothing; faults surface in `read` and `write`. */
 export function openChannel<In, Out>(

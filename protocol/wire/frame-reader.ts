@@ -42,7 +42,7 @@ export function createFrameReader(
   let wake: () => void = () => undefined
 
   const onMessage = ({ data }: { data: Uint8Array | Uint8ArrayList }): void => {
-    if (fault) return
+    if (fault || data.byteLength === 0) return
     unread.append(data)
     if (unread.byteLength > maxBufferedBytes) {
       const overflow = new UnreadError(
