@@ -11,8 +11,9 @@ const bundle = 'a'.repeat(64) as BundleId
 const chunkBytes = 65_536
 
 /** A download of ten chunks in windows of four, and what its senders were told. */
-function download() {
+function download(bucket = createTokenBucket(1)) {
   const told: string[] = []
+  const counts: number[] = []
   const senders = new Map<string, Sender>()
   const id = 'b'.repeat(64) as BlobId
   const blob = { sizeBytes: 10 * chunkBytes, chunkSizeBytes: chunkBytes, chunkCount: 10, id }
@@ -21,7 +22,7 @@ function download() {
   const bytesOf = (): number => chunkBytes
   const picker = new Picker({ chunkCount: 10, held, bytesOf, random: () => 0, windowChunks: 4 })
   const asker = new ChunkAsker({
-    ...{ bundle, layout, picker, bucket: createTokenBucket(1) },
+    ...{ bundle, layout, picker, bucket },
     senderOf: (peer) => senders.get(peer),
     stats: new SwarmStats({ nowMs: () => 0, isCache: () => false }),
   })
@@ -29,7 +30,8 @@ function download() {
     const sender = new Sender(name as PeerId)
     let requests = 0
     sender.session = {
-      request: (_: BundleId, { start }: Run) => {
+      request: (_: BundleId, { start, count }: Run) => {
+        counts.push(count)
         told.push(`${name}: send ${start}`)
         return requests++
       },
@@ -41,7 +43,7 @@ function download() {
     senders.set(name, sender)
     return sender
   }
-  return { asker, add, told }
+  return { asker, add, told, counts }
 }
 
 /** It has sent a chunk each 80 ms for two seconds. */
@@ -99,5 +101,18 @@ describe('swarm/chunk-asker', () => {
     asker.fill(fast, 2_000)
     const last = [3, 2, 1].map((chunk) => `fast: send ${chunk}`)
     expect(told).to.deep.equal([...last, 'slow: let go of request 0'])
+  })
+
+  it('asks under a limit for no more than a moment of it, so that a lower one begins without debts', () => {
+    const bucket = createTokenBucket(chunkBytes, 100)
+    const { asker, add, counts } = download(bucket)
+    const fast = add('fast', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    fast.receivedBytes = 100 * chunkBytes
+    for (let ms = 0; ms < 2_000; ms += 5) fast.credit.arrived(chunkBytes, ms)
+    bucket.setRate(4e6, 2_000)
+    asker.fill(fast, 2_000)
+    expect(Math.max(...counts), 'half of what 100 ms save up').to.equal(3)
+    bucket.setRate(0.5e6, 2_000)
+    expect(bucket.waitMs(1, 2_000), 'ms until it may ask again').to.be.below(200)
   })
 })

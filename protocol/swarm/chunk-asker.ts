@@ -87,14 +87,12 @@ export class ChunkAsker {
       sender.credit.allowedBytes(this.#chunkBytes, nowMs),
       sender.trustedBytes(this.#chunkBytes),
     )
-    const runMax = Math.max(
-      1,
-      Math.min(requestChunksMax, Math.floor(allowedBytes / this.#chunkBytes / requestsPerCredit)),
-    )
+    const runBytes = Math.min(allowedBytes / requestsPerCredit, bucket.stepBytes())
+    const runMax = Math.max(1, Math.min(requestChunksMax, Math.floor(runBytes / this.#chunkBytes)))
     // From a fast sender a run at a time: credit that comes back by the chunk would go by the chunk.
     const leastBytes = runMax > 1 ? runMax * this.#chunkBytes : 1
     while (sender.asked.size < askedPerSenderMax && stats.writingBytes < writingBytesMax) {
-      const waitMs = bucket.waitMs(1, nowMs)
+      const waitMs = bucket.waitMs(leastBytes, nowMs)
       if (waitMs > 0) return waitMs
       const promisedBytes = this.#promisedBytes.get(sender.peer) ?? 0
       const freeBytes = allowedBytes - sender.outstandingBytes - promisedBytes

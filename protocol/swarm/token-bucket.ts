@@ -11,6 +11,11 @@ export interface TokenBucket {
   take(bytes: number, nowMs: number): void
   /** What was spent and will not be used after all. */
   giveBack(bytes: number, nowMs: number): void
+  /**
+   * As much may be taken at once: half of a burst, so that a wait for it that lasts too long loses
+   * nothing, and a debt is none to speak of when the rate is lowered. Infinity: no limit.
+   */
+  stepBytes(): number
   /** Bytes a second; undefined: no limit. */
   setRate(bytesPerS: number | undefined, nowMs: number): void
 }
@@ -48,6 +53,7 @@ export function createTokenBucket(burstBytes: number, burstMs = 0): TokenBucket 
       refill(nowMs)
       saved = Math.min(burst, saved + bytes)
     },
+    stepBytes: () => (rate === undefined ? Number.POSITIVE_INFINITY : burst / 2),
     setRate(bytesPerS, nowMs) {
       refill(nowMs)
       const wasUnlimited = rate === undefined
@@ -79,6 +85,7 @@ export function countingWire(
       bucket.giveBack(wireBytes(bytes, pieceBytes()), nowMs)
       back.giveBack(bytes * ackShare, nowMs)
     },
+    stepBytes: bucket.stepBytes,
     setRate: bucket.setRate,
   }
 }
