@@ -124,7 +124,7 @@ export async function startControlPlane(
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
   })
-  const holders = createHolders({ book, sessions })
+  const holders = createHolders({ book, sessions, nowMs })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
     ...{ book, settling, builder, holders, signer, sessions, images, groups },

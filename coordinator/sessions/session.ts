@@ -3,7 +3,6 @@
  * bounded rate, answers through a bounded queue; without a beat for longer than a lease it ends. Any
  * fault ends this stream alone.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Clock } from '../../protocol/clock.ts'
 import {
@@ -53,7 +52,7 @@ export type SessionHandlers = Readonly<{
 export async function serveSession(
   { stream, connection, peer }: Readonly<{ stream: Stream; connection: Connection; peer: PeerId }>,
   handlers: SessionHandlers,
-  numbers: SessionNumbers,
+  { helloMs, silenceMs }: SessionNumbers,
   { clock, logger }: Readonly<{ clock: Clock; logger: Logger }>,
 ): Promise<void> {
   const ended = new AbortController()
@@ -71,7 +70,7 @@ export async function serveSession(
     void lastWord
       .then(() => channel.close({ signal: AbortSignal.timeout(farewellMs) }))
       .catch(() => undefined)
-      .then(() => delay(isRefusal ? farewellMs : 0, undefined, { ref: false }))
+      .then(() => clock.sleep(isRefusal ? farewellMs : 0))
       .then(() => channel.abort(error))
   }
   const session: Session = {
@@ -91,28 +90,34 @@ export async function serveSession(
     close,
   }
   const allow = createRate(clock)
-  let watchdog = setTimeout(
-    () => close(new SessionRefusedError('HELLO_LATE', `no hello in ${numbers.helloMs} ms`)),
-    numbers.helloMs,
-  )
-  // Only beats count: they replace what a peer shows, so one that never beats shows nothing true.
-  const beaten = (): void => {
-    clearTimeout(watchdog)
-    watchdog = setTimeout(
-      () => close(new SessionRefusedError('SILENT', `no beat for ${numbers.silenceMs} ms`)),
-      numbers.silenceMs,
+  const startedMs = clock.nowMs()
+  /** Only beats count: they replace what a peer shows, so one that never beats shows nothing true. */
+  let beatenMs: number | undefined
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const dueMs = beatenMs === undefined ? startedMs + helloMs : beatenMs + silenceMs
+      const leftMs = dueMs - clock.nowMs()
+      if (leftMs <= 0) break
+      // One sleep a lease, not one a beat.
+      await clock.sleep(Math.min(leftMs, silenceMs), { signal })
+    }
+    close(
+      beatenMs === undefined
+        ? new SessionRefusedError('HELLO_LATE', `no hello in ${helloMs} ms`)
+        : new SessionRefusedError('SILENT', `no beat for ${silenceMs} ms`),
     )
   }
+  watch().catch(() => undefined) // the stream has ended
   try {
     const { message: hello } = await channel.read({ signal })
     if (hello.type !== 'hello') {
       throw new SessionRefusedError('HELLO_EXPECTED', `the first message was ${hello.type}`)
     }
-    beaten()
+    beatenMs = clock.nowMs()
     handlers.onHello(session, hello)
     for (;;) {
       const { message } = await channel.read({ signal })
-      if (message.type === 'beat') beaten()
+      if (message.type === 'beat') beatenMs = clock.nowMs()
       if (message.type === 'hello') throw new SessionRefusedError('HELLO_TWICE', 'a second hello')
       if (!allow()) throw new SessionRefusedError('TOO_FAST', `over ${messagesPerSecond} a second`)
       handlers.onMessage(session, message)
@@ -121,7 +126,6 @@ export async function serveSession(
     logger.info({ peer, error }, 'a control stream ended')
     close(error instanceof Error ? error : new Error(String(error)))
   } finally {
-    clearTimeout(watchdog)
     handlers.onEnd(session)
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
-import { systemClock } from '../../protocol/clock.ts'
+import type { Clock } from '../../protocol/clock.ts'
 import {
   bundlesMax,
   type ControlLink,
@@ -28,6 +28,8 @@ type Parts = Readonly<{
   chunks: BundleStore
   swarm: Swarm
   misbehaviour: MisbehaviourLog
+  /** Boot clock. */
+  clock: Clock
   logger: Logger
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]
@@ -49,7 +51,7 @@ export interface CoordinatorLink {
 
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
-  const { line, peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
+  const { line, peer, allocations, capacity, chunks, swarm, misbehaviour, clock, logger } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -110,7 +112,7 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     },
     onBeatAnswer(answer, sentMs) {
       misbehaviour.answered()
-      line.roundTrip(systemClock.nowMs() - sentMs)
+      line.roundTrip(clock.nowMs() - sentMs)
       allocations
         .renew(answer.renewals)
         .catch((error: unknown) => logger.error({ error }, 'renewals could not be taken'))

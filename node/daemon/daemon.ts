@@ -155,6 +155,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     chunks,
     swarm,
     misbehaviour,
+    clock,
     logger,
   })
 

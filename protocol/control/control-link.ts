@@ -188,7 +188,12 @@ function createSession(init: ControlLinkInit, connection: Connection, parts: Com
     handlers.onBeatAnswer(message, sentMs)
   }
   const handshake = async (): Promise<Channel<DownMessage, UpMessage>> => {
-    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(handshakeMs)])
+    const late = new AbortController()
+    const signal = AbortSignal.any([ended.signal, late.signal])
+    clock
+      .sleep(handshakeMs, { signal: ended.signal })
+      .then(() => late.abort(new PotluckError('CONTROL_LATE', `no welcome in ${handshakeMs} ms`)))
+      .catch(() => undefined) // the stream has ended
     const stream = await connection.newStream(controlProtocol, {
       signal,
       runOnLimitedConnection: true,

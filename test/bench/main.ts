@@ -7,6 +7,7 @@ import { idle } from './idle/index.ts'
 import { pair } from './pair.ts'
 import { plot } from './plot/index.ts'
 import { describeOption, readOptions } from './read-options.ts'
+import { sim } from './sim/index.ts'
 import { swarm } from './swarm/index.ts'
 import { swarmSim } from './swarm-sim/index.ts'
 
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, Bench>> = {
   chunks,
   idle,
   pair,
+  sim,
   plot,
   swarm,
   'swarm-sim': swarmSim,
