@@ -6,23 +6,26 @@ import type { Clock } from '../protocol/clock.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { Mesh } from '../protocol/mesh/index.ts'
-import type { Network } from '../protocol/network/index.ts'
+import { createHouseholds, type Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
-import { createOrderSigner, type Lists } from './orders/index.ts'
+import { createOrderSigner, type Lists, openPulses } from './orders/index.ts'
 import {
   createControlPlaneView,
   createHolders,
   createOrderBuilder,
+  createOwnChecks,
+  createPulseDesk,
   createReconciler,
   createSettling,
+  openBrakeWatch,
   openSlotBook,
 } from './reconciler/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
+import { createAccusations, createSessions } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -50,6 +53,8 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
+  /** The brake is on. */
+  readonly holding: boolean
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -102,6 +107,7 @@ export async function startControlPlane(
           }
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
+        pulse: (household) => pulseDesk.tell(household),
         isCache: (peer) => lists.isCache(peer),
         isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
         banned: (peer) => lists.isBanned(peer),
@@ -124,10 +130,23 @@ export async function startControlPlane(
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
   })
+  const pulses = await openPulses(
+    { everyMs: numbers.leaseMs / 3 },
+    { ...{ store, nowMs, logger, term }, signer: orderSigner, network: network.network },
+  )
+  const pulseDesk = createPulseDesk({
+    ...{ pulses, sessions },
+    facts: () => ({ settled: reconciler.settled, holding: reconciler.holding }),
+  })
+  const brake = await openBrakeWatch(numbers, {
+    ...{ store, sessions, settling, clock, nowMs, logger },
+    ownChecks: createOwnChecks({ mesh, sessions, servers: () => lists.servers, logger }),
+    onChange: () => reconciler.kick(),
+  })
   const holders = createHolders({ book, sessions })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
-    ...{ book, settling, builder, holders, signer, sessions, images, groups },
+    ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger },
   })
 
@@ -139,11 +158,15 @@ export async function startControlPlane(
     get settled() {
       return reconciler.settled
     },
+    get holding() {
+      return reconciler.holding
+    },
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
+      await brake.stop()
       await sessions.stop()
       await images.stop()
     },

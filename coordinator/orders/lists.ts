@@ -16,6 +16,8 @@ export interface Lists {
   readonly bans: Signed
   /** 32 bytes. */
   readonly dhtSecret: Uint8Array
+  /** Caches and relays of the roster. */
+  readonly servers: readonly PeerId[]
   isCache(peer: PeerId): boolean
   isBanned(peer: PeerId): boolean
   /** Takes a cache's addresses; the new roster when they changed it, durable by then. */
@@ -86,6 +88,9 @@ export async function openLists(
     },
     bans,
     dhtSecret,
+    get servers() {
+      return members.map(({ peer }) => peer)
+    },
     isCache: (peer) => trusted.has(peer),
     isBanned: (peer) => banned.has(peer),
     setCacheAddrs(peer, addrs) {

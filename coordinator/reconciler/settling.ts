@@ -12,6 +12,8 @@ export interface Settling {
   readonly settled: boolean
   /** When the window ends, or ended; leases that are not known since the start count from here. */
   readonly endMs: number
+  /** Nodes with allocations that have not been seen since the start. */
+  readonly missing: ReadonlySet<PeerId>
   /** Looks again. */
   update(nowMs: number, connected: (node: PeerId) => boolean): void
 }
@@ -41,6 +43,7 @@ export function createSettling({ startedMs, expected, windowMs, waitAll }: Settl
     get endMs() {
       return endMs
     },
+    missing,
     update(nowMs, connected) {
       if (settled) return
       for (const node of missing) if (connected(node)) missing.delete(node)

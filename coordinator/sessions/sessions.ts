@@ -6,6 +6,7 @@
 import type { Clock } from '../../protocol/clock.ts'
 import {
   type Beat,
+  type BeatAnswer,
   controlProtocol,
   type DownMessage,
   type Hello,
@@ -17,8 +18,8 @@ import {
 import type { NetworkId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
+import type { HouseholdOf } from '../../protocol/network/index.ts'
 import { SessionRefusedError } from './errors.ts'
-import type { HouseholdOf } from './household.ts'
 import { createKeyPool } from './key-pool.ts'
 import { createMeasuredLinks } from './measured-links.ts'
 import { PeerState } from './peer-state.ts'
@@ -35,6 +36,8 @@ export type SessionDesk = Readonly<{
   welcome(hello: Hello, observedAddr: string): Welcome
   /** The leases that this beat renews. */
   renew(peer: PeerId, beat: Beat): readonly Renewal[]
+  /** The newest pulse, and how many households there are beside this one. */
+  pulse(household: string): Pick<BeatAnswer, 'pulse' | 'otherHouseholds'>
   isCache(peer: PeerId): boolean
   /** Whether a peer's verdict on who can be dialled counts. */
   isJudge(peer: PeerId): boolean
@@ -140,6 +143,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       seq: beat.seq,
       timeMs: nowMs(),
       renewals: [...renewals],
+      ...desk.pulse(state.household),
       keysWanted: state.pool?.wantedCount ?? 0,
     })
     for (const evidence of beat.misbehaviour) desk.onMisbehaviour(peer, evidence)

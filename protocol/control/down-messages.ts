@@ -52,6 +52,10 @@ export const BeatAnswerSchema = Type.Object({
   timeMs: TimeMsSchema,
   /** What is not renewed runs out at its lease's end. */
   renewals: ListSchema(RenewalSchema, instancesMax),
+  /** The newest pulse: kept in memory and shown to peers that ask for it. */
+  pulse: Type.Optional(SignedSchema),
+  /** Households other than the peer's own that are connected now, as the coordinator sees them. */
+  otherHouseholds: Type.Optional(CountSchema()),
   /** How many one-time keys the next beat should bring. */
   keysWanted: CountSchema(64),
 })

@@ -38,6 +38,8 @@ export const HelloSchema = Type.Object({
   addrs: ListSchema(MultiaddrSchema, 16),
   /** The newest signed verdict of each address family on whether this peer can be dialled. */
   verdicts: Type.Optional(ListSchema(SignedSchema, 2)),
+  /** The newest pulse that this peer knows: a coordinator that has gone back is told so by it. */
+  pulse: Type.Optional(SignedSchema),
   /** A {@link NodeKeys} with `replaces`. */
   keys: SignedSchema,
   capacity: Type.Optional(CapacitySchema),

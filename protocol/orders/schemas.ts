@@ -192,6 +192,24 @@ export const BanListSchema = Type.Object({
 })
 export type BanList = Static<typeof BanListSchema>
 
+/**
+ * The coordinator's word that it lives: made each few seconds, carried in answers to beats and handed
+ * from peer to peer. To a node without a lease it says whether others may have its slot by now.
+ */
+export const PulseSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  /** Only rises within a term, over restarts too. */
+  number: CountSchema(),
+  timeMs: TimeMsSchema,
+  /** False during the reconnect window after a start: nothing silent is replaced yet. */
+  settled: Type.Boolean(),
+  /** The brake is on: nothing silent is replaced. */
+  holding: Type.Boolean(),
+})
+export type Pulse = Static<typeof PulseSchema>
+
 /** A peer's fresh one-time X25519 keys, signed by its identity. */
 export const NodeKeysSchema = Type.Object({
   v: version,
@@ -215,4 +233,5 @@ export const allocationSecretsCodec = createCodec('allocation secrets', Allocati
 export const revocationCodec = createCodec('revocation', RevocationSchema, { maxBytes: 2_048 })
 export const rosterCodec = createCodec('roster', RosterSchema, { maxBytes })
 export const banListCodec = createCodec('ban list', BanListSchema, { maxBytes })
+export const pulseCodec = createCodec('pulse', PulseSchema, { maxBytes: 512 })
 export const nodeKeysCodec = createCodec('node keys', NodeKeysSchema, { maxBytes: 4_096 })

@@ -18,6 +18,7 @@ import { PotluckError } from '../errors.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { isRelayed, type Mesh } from '../mesh/index.ts'
+import type { PulseKeeper } from '../pulse/index.ts'
 import type { Signed } from '../wire/index.ts'
 import type { PeerLists } from './lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
@@ -66,6 +67,7 @@ export type PeerControlComponents = Readonly<{
   time: CoordinatorTime
   lists: PeerLists
   keys: OneTimeKeys
+  pulses: PulseKeeper
   clock: Clock
   random: () => number
   logger: Logger
@@ -81,7 +83,7 @@ export function createPeerControl(
   components: PeerControlComponents,
 ): ControlLink {
   const { handlers } = init
-  const { mesh, term, time, lists, keys, clock, logger } = components
+  const { mesh, term, time, lists, keys, pulses, clock, logger } = components
   const { keeper } = term
   let stopped = false
   let coordinator: PeerId = keeper.coordinator
@@ -119,6 +121,13 @@ export function createPeerControl(
     lists.take(offered).catch((error: unknown) => {
       logger.error({ error }, 'the coordinator sent a list that cannot be taken')
     })
+  }
+  const takePulse = (pulse: Signed): void => {
+    try {
+      pulses.take(pulse)
+    } catch (error) {
+      logger.error({ error }, 'the coordinator sent a pulse that cannot be taken')
+    }
   }
   const takeRefill = (wanted: number): void => {
     if (wanted === 0 || refilling || refill) return
@@ -158,6 +167,7 @@ export function createPeerControl(
       term: keeper.term,
       rosterNumber: lists.rosterNumber,
       banNumber: lists.banNumber,
+      ...(pulses.newest && { pulse: pulses.newest.signed }),
       ...{ addrs: [], ...whereabouts() },
       keys: await keys.fresh(keysInUse),
       ...newCapacity(capacity, { isFirst: true }),
@@ -197,6 +207,7 @@ export function createPeerControl(
           },
           onBeatAnswer(answer, sentMs) {
             time.take(answer.timeMs, sentMs)
+            if (answer.pulse) takePulse(answer.pulse)
             takeRefill(answer.keysWanted)
             handlers.onBeatAnswer?.(answer, sentMs)
           },

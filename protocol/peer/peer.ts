@@ -18,6 +18,7 @@ import { createMesh, disconnect, type Mesh, type Region } from '../mesh/index.ts
 import { type HomeReach, startHelper, startHome } from '../nat/index.ts'
 import type { Network } from '../network/index.ts'
 import type { TermKeeper } from '../orders/index.ts'
+import { createPulseKeeper, type PulseKeeper, servePulse } from '../pulse/index.ts'
 import { createKeyRing } from '../sealing/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
@@ -83,6 +84,8 @@ export interface Peer {
   readonly time: CoordinatorTime
   readonly lists: PeerLists
   readonly keys: OneTimeKeys
+  /** The coordinator's newest sign of life; other peers are told it when they ask. */
+  readonly pulses: PulseKeeper
   readonly mesh: Mesh
   /** Whether this host can be dialled, and how it fares at punching. */
   readonly reach: HomeReach
@@ -148,6 +151,8 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const tickets = createTicketVerifier({ keeper: term.keeper, time })
   const members = rememberMembers(tickets)
   const allowPrivate = init.testbed ?? false
+  const pulses = createPulseKeeper({ keeper: term.keeper })
+  const stopPulse = await servePulse({ mesh, pulses, clock })
   const stopHelper =
     role === 'cache'
       ? await startHelper(
@@ -172,6 +177,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     await control?.stop()
     await reach.stop()
     await stopHelper?.()
+    await stopPulse()
     await mesh.stop()
   }
   return {
@@ -183,6 +189,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     time,
     lists,
     keys,
+    pulses,
     mesh,
     reach,
     memberSecret: () => dhtSecret,
@@ -200,7 +207,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
           },
           verdicts: () => reach.verdicts,
         },
-        { mesh, term, time, lists, keys, clock, random, logger },
+        { mesh, term, time, lists, keys, pulses, clock, random, logger },
       )
       return control
     },
