@@ -169,7 +169,7 @@ describe('a lease that is not renewed', () => {
           expect(stoppedMs).to.be.above(Math.min(backMs, 3_600_000) - 1)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 3_000 },
     )
   })
 })

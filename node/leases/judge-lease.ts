@@ -8,7 +8,7 @@
 /** A line that is down for less than this costs nobody anything. */
 export const outliveMs = 60_000
 /** Clocks apart, and the time that a container takes to stop. */
-export const leaseSkewMs = 2_000
+const leaseSkewMs = 2_000
 /** How long one that was cut off tries to reach the coordinator before it gives up. */
 const lastTryMs = 5_000
 /** So many other households answering prove the own line. */
@@ -92,8 +92,13 @@ function stopAtOf(rule: Rule, lease: LeaseFacts, word: Word, cutOffSinceMs: numb
     case 'leased':
     case 'line-down':
       return leaseEndMs + patienceMs(lease)
-    case 'cut-off':
-      return Math.max(leaseEndMs + leaseSkewMs + lostAfterMs, cutOffSinceMs + lastTryMs)
+    case 'cut-off': {
+      const triedMs = cutOffSinceMs + lastTryMs
+      // News that comes in the last seconds of the first minute does not lengthen it.
+      const graceMs = leaseEndMs + patienceMs(lease)
+      const lastMs = cutOffSinceMs <= graceMs ? Math.min(triedMs, graceMs) : triedMs
+      return Math.max(leaseEndMs + leaseSkewMs + lostAfterMs, lastMs)
+    }
     case 'awaited':
       return Math.min(orphanEndMs, (word.pulse?.timeMs ?? 0) + patienceMs(lease))
     case 'orphan': {
