@@ -9,4 +9,5 @@ export {
   startHelper,
   startHome,
 } from './homes.ts'
+export { createKeyedRate, type KeyedRate } from './keyed-rate.ts'
 export { type Reach, type Reachability, unknownReach } from './reach.ts'
