@@ -3,6 +3,7 @@
  * and one order key. It knows nothing of HTTP; the API sees it through `groups` and `view`.
  */
 import type { Clock } from '../protocol/clock.ts'
+import type { Hello } from '../protocol/control/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { Mesh } from '../protocol/mesh/index.ts'
@@ -10,6 +11,7 @@ import { createHouseholds, type Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
+import { type BanBook, spreadBans } from './bans/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists, openPulses } from './orders/index.ts'
@@ -40,6 +42,7 @@ export type ControlPlaneComponents = Readonly<{
   sealer: Sealer
   mesh: Mesh
   lists: Lists
+  bans: BanBook
   groups: Groups
   orderSigner: Signer
   /** Boot clock. */
@@ -69,8 +72,8 @@ export async function startControlPlane(
   components: ControlPlaneComponents,
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
-  const { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs } = components
-  const { logger } = components
+  const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
+  const { wallMs, logger } = components
   const { term } = certificate
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
@@ -86,6 +89,9 @@ export async function startControlPlane(
       (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
     )
   }
+  /** Number 0 may also mean that it holds none. */
+  const isNewestTold = (hello: Hello): boolean =>
+    hello.term === term && hello.banNumber === bans.number && bans.number > 0
   const sessions = createSessions(
     { helloMs, silenceMs: numbers.leaseMs },
     {
@@ -100,7 +106,7 @@ export async function startControlPlane(
             type: 'welcome',
             certificate: network.certificate,
             roster: lists.roster,
-            bans: lists.bans,
+            ...(isNewestTold(hello) ? {} : { bans: bans.signed }),
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
@@ -110,7 +116,7 @@ export async function startControlPlane(
         pulse: (household) => pulseDesk.tell(household),
         isCache: (peer) => lists.isCache(peer),
         isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
-        banned: (peer) => lists.isBanned(peer),
+        banned: (peer) => bans.isBanned(peer),
         onChange(peer) {
           shareCacheAddrs(peer)
           reconciler.kick()
@@ -150,6 +156,12 @@ export async function startControlPlane(
     ...{ nowMs, wallMs, clock, logger },
   })
 
+  const stopSpreading = await spreadBans({
+    ...{ book: bans, mesh, clock, logger },
+    broadcast: (message) => sessions.broadcast(message),
+    refuse: (peer) => sessions.refuse(peer),
+    onBanned: () => reconciler.kick(),
+  })
   await sessions.start()
   reconciler.start()
   const stopListening = groups.onChange(() => reconciler.kick())
@@ -164,6 +176,7 @@ export async function startControlPlane(
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
+      await stopSpreading()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await brake.stop()

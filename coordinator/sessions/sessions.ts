@@ -71,6 +71,8 @@ export interface Sessions {
   send(peer: PeerId, message: DownMessage): boolean
   /** To every connected peer. */
   broadcast(message: DownMessage): void
+  /** Ends a banned peer's stream, with that as its last word. */
+  refuse(peer: PeerId): void
   /** One of the peer's one-time keys, used up by this. */
   takeKey(peer: PeerId): Uint8Array | undefined
   /** What was sealed to it never left: it may be used after all. */
@@ -96,7 +98,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
-    if (desk.banned(peer)) throw new SessionRefusedError('PEER_BANNED', 'this peer is banned')
+    if (desk.banned(peer)) throw bannedError()
     if (hello.role === 'cache' && !desk.isCache(peer)) {
       throw new SessionRefusedError(
         'NOT_IN_ROSTER',
@@ -203,6 +205,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     broadcast(message) {
       for (const session of open.values()) session.send(message)
     },
+    refuse: (peer) => open.get(peer)?.close(bannedError()),
     takeKey: (peer) => (open.has(peer) ? stateOf(peer)?.pool?.take() : undefined),
     giveBackKey: (peer, key) => stateOf(peer)?.pool?.giveBack(key),
     signalOf: (peer) => open.get(peer)?.signal,
@@ -230,6 +233,10 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+function bannedError(): SessionRefusedError {
+  return new SessionRefusedError('PEER_BANNED', 'this peer is banned; its operator may appeal')
 }
 
 /** What a plan may depend on beside what is held: known at all, measured, how many bundles. */

@@ -176,7 +176,19 @@ export const RosterSchema = Type.Object({
 })
 export type Roster = Static<typeof RosterSchema>
 
-/** Refused peers. Numbered and chained by the hash of the list before it. */
+/** As many as a list of the longest reasons has room for within its bytes. */
+export const bansMax = 10_000
+
+/** A refused peer. The evidence stays with the coordinator: a list must hold thousands of these. */
+export const BanSchema = Type.Object({
+  peer: PeerIdSchema,
+  /** A short code, as `lease-violation`. A pattern, so that older peers take codes that are new. */
+  reason: Type.String({ pattern: '^[a-z][a-z-]{0,15}$', maxLength: 16 }),
+  sinceMs: TimeMsSchema,
+})
+export type Ban = Static<typeof BanSchema>
+
+/** Refused peers, by peer id. Numbered and chained by the hash of the list before it. */
 export const BanListSchema = Type.Object({
   v: version,
   network: NetworkIdSchema,
@@ -185,10 +197,7 @@ export const BanListSchema = Type.Object({
   /** SHA-256 of the payload of list `number - 1`; zeroes for the first. */
   previous: BytesSchema(32, 32),
   issuedMs: TimeMsSchema,
-  bans: ListSchema(
-    Type.Object({ peer: PeerIdSchema, reason: TextSchema(256), sinceMs: TimeMsSchema }),
-    10_000,
-  ),
+  bans: ListSchema(BanSchema, bansMax),
 })
 export type BanList = Static<typeof BanListSchema>
 

@@ -20,6 +20,7 @@ import type { Logger } from '../log/index.ts'
 import { isRelayed, type Mesh } from '../mesh/index.ts'
 import type { PulseKeeper } from '../pulse/index.ts'
 import type { Signed } from '../wire/index.ts'
+import type { BanFeed } from './ban-feed.ts'
 import type { PeerLists } from './lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
 import type { PeerTerm } from './term.ts'
@@ -66,6 +67,7 @@ export type PeerControlComponents = Readonly<{
   term: PeerTerm
   time: CoordinatorTime
   lists: PeerLists
+  bans: Pick<BanFeed, 'take'>
   keys: OneTimeKeys
   pulses: PulseKeeper
   clock: Clock
@@ -83,7 +85,7 @@ export function createPeerControl(
   components: PeerControlComponents,
 ): ControlLink {
   const { handlers } = init
-  const { mesh, term, time, lists, keys, pulses, clock, logger } = components
+  const { mesh, term, time, lists, bans, keys, pulses, clock, logger } = components
   const { keeper } = term
   let stopped = false
   let coordinator: PeerId = keeper.coordinator
@@ -117,10 +119,11 @@ export function createPeerControl(
       link = open()
     })
   }
-  const takeLists = (offered: { roster?: Signed; bans?: Signed }): void => {
+  const takeLists = (offered: Extract<DownMessage, { readonly type: 'lists' }>): void => {
     lists.take(offered).catch((error: unknown) => {
       logger.error({ error }, 'the coordinator sent a list that cannot be taken')
     })
+    if (offered.banNews) void bans.take(offered.banNews, coordinator)
   }
   const takePulse = (pulse: Signed): void => {
     try {

@@ -22,6 +22,7 @@ import { createPulseKeeper, type PulseKeeper, servePulse } from '../pulse/index.
 import { createKeyRing } from '../sealing/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
+import { startBanFeed } from './ban-feed.ts'
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
 import { helpersOf, isDialable, rememberMembers } from './helpers.ts'
 import { openPeerLists, type PeerLists } from './lists.ts'
@@ -100,8 +101,6 @@ export interface Peer {
   stop(): Promise<void>
 }
 
-const disconnectMs = 5_000
-
 /**
  * Starts a host and loads what was persisted; speaks to nobody before `connect`.
  * @throws {OrderRefusedError} the network file is of another network than the store.
@@ -113,9 +112,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const identity = await identityFromSeed(init.seed)
   const term = await openPeerTerm(network, { store })
   const time = createCoordinatorTime({ clock })
-  const cut = (banned: PeerId): void => {
-    void disconnect(mesh, banned, { signal: AbortSignal.timeout(disconnectMs) })
-  }
+  const cut = (banned: PeerId): void => disconnect(mesh, banned)
   const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
@@ -172,9 +169,14 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   )
   let dhtSecret: Uint8Array | undefined
   let control: ControlLink | undefined
+  const bans = await startBanFeed({
+    ...{ mesh, lists, clock, random, logger },
+    isUp: () => control?.isUp ?? false,
+  })
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await control?.stop()
+    await bans.stop()
     await reach.stop()
     await stopHelper?.()
     await stopPulse()
@@ -207,7 +209,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
           },
           verdicts: () => reach.verdicts,
         },
-        { mesh, term, time, lists, keys, pulses, clock, random, logger },
+        { mesh, term, time, lists, bans, keys, pulses, clock, random, logger },
       )
       return control
     },
