@@ -26,8 +26,15 @@ import {
   openBrakeWatch,
   openSlotBook,
 } from './reconciler/index.ts'
+import {
+  type Authority,
+  createContinueBans,
+  inspectHello,
+  openAuthority,
+  openTerms,
+} from './restore/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createSessions } from './sessions/index.ts'
+import { createAccusations, createSessions, SessionRefusedError } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -58,6 +65,7 @@ export interface ControlPlane {
   readonly settled: boolean
   /** The brake is on. */
   readonly holding: boolean
+  readonly authority: Pick<Authority, 'doubt'>
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -75,6 +83,12 @@ export async function startControlPlane(
   const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
   const { wallMs, logger } = components
   const { term } = certificate
+  const terms = await openTerms(network, { store, banNumber: bans.number })
+  const authority = await openAuthority(terms.current, {
+    ...{ store, nowMs, logger },
+    onLost: () => reconciler.kick(),
+  })
+  const continueBans = createContinueBans({ mesh, bans, terms, authority, logger })
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
@@ -95,7 +109,8 @@ export async function startControlPlane(
   const sessions = createSessions(
     { helloMs, silenceMs: numbers.leaseMs },
     {
-      ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
+      ...{ mesh, clock, nowMs, network: network.network, logger },
+      openAllocation: terms.openAllocation,
       householdOf: createHouseholds(network.householdPerAddress),
       desk: {
         welcome: (hello, observedAddr) => {
@@ -110,6 +125,18 @@ export async function startControlPlane(
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
+          }
+        },
+        admit(peer, hello) {
+          const found = inspectHello(peer, hello, {
+            ...{ terms, slots: book.slots, isRetired: book.isRetired, isBeyond: pulses.isBeyond },
+          })
+          if (found) authority.lose(found.kind, found.evidence)
+          if (authority.doubt?.kind === 'deposed') {
+            throw new SessionRefusedError('COORDINATOR_DEPOSED', 'another coordinates by now')
+          }
+          if (continueBans.mustWaitFor(peer, hello)) {
+            throw new SessionRefusedError('CATCHING_UP', 'a newer ban list is asked for; come back')
           }
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
@@ -135,6 +162,10 @@ export async function startControlPlane(
     startedMs: nowMs(),
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
+    waitAll: terms.isRestored,
+    onSettled() {
+      terms.markSettled().catch((error: unknown) => logger.error({ error }, 'the store failed'))
+    },
   })
   const pulses = await openPulses(
     { everyMs: numbers.leaseMs / 3 },
@@ -142,7 +173,11 @@ export async function startControlPlane(
   )
   const pulseDesk = createPulseDesk({
     ...{ pulses, sessions },
-    facts: () => ({ settled: reconciler.settled, holding: reconciler.holding }),
+    facts: () => ({
+      settled: reconciler.settled,
+      // Who may not order replaces nobody either.
+      holding: reconciler.holding || authority.doubt !== undefined,
+    }),
   })
   const brake = await openBrakeWatch(numbers, {
     ...{ store, sessions, settling, clock, nowMs, logger },
@@ -152,6 +187,7 @@ export async function startControlPlane(
   const holders = createHolders({ book, sessions })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
+    mayOrder: () => authority.doubt === undefined,
     ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger },
   })
@@ -173,6 +209,7 @@ export async function startControlPlane(
     get holding() {
       return reconciler.holding
     },
+    authority,
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
@@ -180,6 +217,8 @@ export async function startControlPlane(
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await brake.stop()
+      await continueBans.stop()
+      await authority.kept()
       await sessions.stop()
       await images.stop()
     },

@@ -22,6 +22,7 @@ import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
+import { NotInForceError } from './restore/index.ts'
 import { openSealer } from './secrets/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
@@ -127,6 +128,10 @@ export async function run(
   stack.defer(stopHelper)
   const api = await createApi({
     ...{ logger, tenants, groups, view: plane.view },
+    checkWrite() {
+      const { doubt } = plane.authority
+      if (doubt) throw new NotInForceError(doubt)
+    },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,

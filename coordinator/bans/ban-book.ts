@@ -22,7 +22,7 @@ import type { Signer } from '../../protocol/signing/index.ts'
 import { collection, type Store, type StoreOperation } from '../../protocol/store/index.ts'
 import { type Signed, SignedSchema } from '../../protocol/wire/index.ts'
 import type { AuditSink } from './audit-sink.ts'
-import { banned, isInForce, isShielded, lifted } from './decide.ts'
+import { adopted, banned, isInForce, isShielded, lifted } from './decide.ts'
 import { BanNotFoundError, BanRefusedError } from './errors.ts'
 import { type BanRecord, BanRecordSchema, type BanRequest, type UnbanRequest } from './types.ts'
 
@@ -50,6 +50,12 @@ export interface BanBook {
   unban(request: UnbanRequest): Promise<BanRecord>
   /** Keeps what the banned say for themselves; changes nothing else. @throws {BanNotFoundError} */
   appeal(peer: PeerId, note: string): Promise<BanRecord>
+  /**
+   * Goes on from a list of an earlier term that the store did not know, which the caller has verified:
+   * its bans hold, the next list names its hash and has a higher number. Older bans that it does not
+   * name were lifted since, and hold no more.
+   */
+  adopt(signed: Signed): Promise<void>
   onChange(listener: (change: BanChange) => void): () => void
   /** Ends the watch over what expires. */
   stop(): Promise<void>
@@ -182,6 +188,29 @@ class Book implements BanBook {
     })
     await this.#parts.audit({ act: 'appeal', by: peer, subject: peer, facts: { note } })
     return record
+  }
+
+  async adopt(signed: Signed): Promise<void> {
+    const list = banListCodec.decode(signed.payload)
+    // Changes that are under way come first: they are part of what the adopted list goes beyond.
+    while (this.#writing) await this.#writing.catch(() => undefined)
+    const nowMs = this.#parts.nowMs()
+    const changed = adopted(this.#records, list, nowMs)
+    const before = { list: this.#list, signed: this.#signed }
+    // Numbers that lists of this term have used already are not used again.
+    this.#list = { ...list, number: Math.max(list.number, this.number) }
+    this.#signed = signed
+    try {
+      await this.#commit(changed, { isForced: true })
+    } catch (error) {
+      this.#list = before.list
+      this.#signed = before.signed
+      throw error
+    }
+    await this.#parts.audit({
+      ...{ act: 'bans-continued', by: 'coordinator', subject: `list ${list.number}` },
+      facts: { number: list.number, term: list.term, bans: list.bans.length },
+    })
   }
 
   onChange(listener: (change: BanChange) => void): () => void {

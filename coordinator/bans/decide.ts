@@ -1,9 +1,12 @@
 /** What a request makes of a ban's record: pure. */
+import type { PeerId } from '../../protocol/ids.ts'
+import type { BanList } from '../../protocol/orders/index.ts'
 import {
   type BanReason,
   type BanRecord,
   type BanRequest,
   type BanSource,
+  banReasons,
   type Evidence,
   evidenceMax,
   type UnbanRequest,
@@ -72,4 +75,31 @@ function newest(
 ): Evidence[] {
   const added = more.map((one) => ({ ...one, atMs: nowMs }))
   return [...(before?.evidence ?? []), ...added].slice(-evidenceMax)
+}
+
+/**
+ * The records that change when `list`, newer than all that is known here, is taken up: who it bans is
+ * banned with what it says, and who it does not name was let off since.
+ */
+export function adopted(
+  known: ReadonlyMap<PeerId, BanRecord>,
+  list: BanList,
+  nowMs: number,
+): ReadonlyMap<PeerId, BanRecord> {
+  const changed = new Map<PeerId, BanRecord>()
+  const named = new Set(list.bans.map(({ peer }) => peer))
+  for (const { peer, reason: told, sinceMs } of list.bans) {
+    const before = known.get(peer)
+    if (before && isInForce(before, nowMs)) continue
+    const reason = banReasons.find((one) => one === told) ?? 'operator'
+    const note = `from ban list ${list.number}, held by peers when the coordinator was restored`
+    const request = { peer, source: 'operator', reason, by: 'restore', note } as const
+    changed.set(peer, { ...banned(before, request, nowMs), sinceMs })
+  }
+  for (const [peer, record] of known) {
+    const isNewer = record.sinceMs > list.issuedMs
+    if (named.has(peer) || isNewer || !isInForce(record, nowMs)) continue
+    changed.set(peer, lifted(record, { peer, by: 'restore' }, nowMs))
+  }
+  return changed
 }

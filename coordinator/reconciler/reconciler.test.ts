@@ -35,6 +35,7 @@ describe('coordinator/reconciler', () => {
       {
         ...{ book, clock: systemClock, logger: logger as unknown as Logger },
         brake: { holding: false, update: () => undefined },
+        mayOrder: () => true,
         settling: createSettling({ startedMs: 0, expected: new Set() }),
         builder: undefined as never,
         holders: { share() {} },

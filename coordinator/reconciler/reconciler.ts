@@ -43,6 +43,8 @@ export type ReconcilerComponents = Readonly<{
   book: SlotBook
   settling: Settling
   brake: Pick<BrakeWatch, 'holding' | 'update'>
+  /** False: this coordinator was deposed, or its store has gone back. */
+  mayOrder: () => boolean
   builder: OrderBuilder
   holders: Pick<Holders, 'share'>
   signer: OrderSigner
@@ -149,6 +151,7 @@ class Loop implements Reconciler {
     settling.update(nowMs(), (node) => sessions.nodes.get(node)?.connected ?? false)
     brake.update()
     images.tend(groups.all(), bundlesIn(book.slots.values()))
+    if (!this.#parts.mayOrder()) return
     for (let round = 0; round < roundsMax && !this.#stopped.signal.aborted; round++) {
       const plan = planSlots({
         nowMs: nowMs(),

@@ -28,10 +28,13 @@ export type SettlingInit = Readonly<{
   expected: ReadonlySet<PeerId>
   /** Instead of max(60 s, 2 × nodes × handshake). */
   windowMs?: number | undefined
+  /** After a restore: what the store does not know may come at any time. */
   waitAll?: boolean
+  onSettled?: () => void
 }>
 
-export function createSettling({ startedMs, expected, windowMs, waitAll }: SettlingInit): Settling {
+export function createSettling(init: SettlingInit): Settling {
+  const { startedMs, expected, windowMs, waitAll } = init
   const lengthMs = windowMs ?? Math.max(windowMinMs, 2 * expected.size * handshakeMs)
   let settled = expected.size === 0 && !waitAll
   let endMs = settled ? startedMs : startedMs + lengthMs
@@ -50,6 +53,7 @@ export function createSettling({ startedMs, expected, windowMs, waitAll }: Settl
       if (nowMs < endMs && (missing.size > 0 || waitAll)) return
       settled = true
       endMs = Math.min(endMs, nowMs)
+      init.onSettled?.()
     },
   }
 }

@@ -32,6 +32,8 @@ export const HelloSchema = Type.Object({
   version: TextSchema(64),
   /** The highest this peer knows; the coordinator shows its certificate if it has a higher one. */
   term: TermSchema,
+  /** What certifies that term: a coordinator that was deposed is told so by it. */
+  certificate: Type.Optional(SignedSchema),
   rosterNumber: CountSchema(),
   banNumber: CountSchema(),
   /** Listening addresses. */

@@ -9,3 +9,4 @@ export {
   parseNetworkFile,
   readNetworkFile,
 } from './network-file.ts'
+export { type RaiseTermInit, raiseTerm } from './raise-term.ts'

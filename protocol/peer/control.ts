@@ -125,13 +125,6 @@ export function createPeerControl(
     })
     if (offered.banNews) void bans.take(offered.banNews, coordinator)
   }
-  const takePulse = (pulse: Signed): void => {
-    try {
-      pulses.take(pulse)
-    } catch (error) {
-      logger.error({ error }, 'the coordinator sent a pulse that cannot be taken')
-    }
-  }
   const takeRefill = (wanted: number): void => {
     if (wanted === 0 || refilling || refill) return
     refilling = true
@@ -168,6 +161,7 @@ export function createPeerControl(
       role: init.role,
       version: init.version,
       term: keeper.term,
+      certificate: keeper.certificate,
       rosterNumber: lists.rosterNumber,
       banNumber: lists.banNumber,
       ...(pulses.newest && { pulse: pulses.newest.signed }),
@@ -210,7 +204,7 @@ export function createPeerControl(
           },
           onBeatAnswer(answer, sentMs) {
             time.take(answer.timeMs, sentMs)
-            if (answer.pulse) takePulse(answer.pulse)
+            if (answer.pulse) takePulse(answer.pulse, { pulses, logger })
             takeRefill(answer.keysWanted)
             handlers.onBeatAnswer?.(answer, sentMs)
           },
@@ -235,5 +229,16 @@ export function createPeerControl(
       await moving
       await link.stop(options)
     },
+  }
+}
+
+function takePulse(
+  pulse: Signed,
+  { pulses, logger }: Pick<PeerControlComponents, 'pulses' | 'logger'>,
+): void {
+  try {
+    pulses.take(pulse)
+  } catch (error) {
+    logger.error({ error }, 'the coordinator sent a pulse that cannot be taken')
   }
 }
