@@ -3,26 +3,38 @@
  * and one order key. It knows nothing of HTTP; the API sees it through `groups` and `view`.
  */
 import type { Clock } from '../protocol/clock.ts'
+import type { Hello } from '../protocol/control/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { Mesh } from '../protocol/mesh/index.ts'
-import type { Network } from '../protocol/network/index.ts'
+import { createHouseholds, type Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
+import { type BanBook, spreadBans } from './bans/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
-import { createOrderSigner, type Lists } from './orders/index.ts'
+import { createOrderSigner, type Lists, openPulses } from './orders/index.ts'
 import {
   createControlPlaneView,
   createHolders,
   createOrderBuilder,
+  createOwnChecks,
+  createPulseDesk,
   createReconciler,
   createSettling,
+  openBrakeWatch,
   openSlotBook,
 } from './reconciler/index.ts'
+import {
+  type Authority,
+  createContinueBans,
+  inspectHello,
+  openAuthority,
+  openTerms,
+} from './restore/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
+import { createAccusations, createSessions, SessionRefusedError } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -37,6 +49,7 @@ export type ControlPlaneComponents = Readonly<{
   sealer: Sealer
   mesh: Mesh
   lists: Lists
+  bans: BanBook
   groups: Groups
   orderSigner: Signer
   /** Boot clock. */
@@ -50,6 +63,9 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
+  /** The brake is on. */
+  readonly holding: boolean
+  readonly authority: Pick<Authority, 'doubt'>
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -64,9 +80,15 @@ export async function startControlPlane(
   components: ControlPlaneComponents,
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
-  const { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs } = components
-  const { logger } = components
+  const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
+  const { wallMs, logger } = components
   const { term } = certificate
+  const terms = await openTerms(network, { store, banNumber: bans.number })
+  const authority = await openAuthority(terms.current, {
+    ...{ store, nowMs, logger },
+    onLost: () => reconciler.kick(),
+  })
+  const continueBans = createContinueBans({ mesh, bans, terms, authority, logger })
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
@@ -81,10 +103,14 @@ export async function startControlPlane(
       (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
     )
   }
+  /** Number 0 may also mean that it holds none. */
+  const isNewestTold = (hello: Hello): boolean =>
+    hello.term === term && hello.banNumber === bans.number && bans.number > 0
   const sessions = createSessions(
     { helloMs, silenceMs: numbers.leaseMs },
     {
-      ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
+      ...{ mesh, clock, nowMs, network: network.network, logger },
+      openAllocation: terms.openAllocation,
       householdOf: createHouseholds(network.householdPerAddress),
       desk: {
         welcome: (hello, observedAddr) => {
@@ -95,16 +121,29 @@ export async function startControlPlane(
             type: 'welcome',
             certificate: network.certificate,
             roster: lists.roster,
-            bans: lists.bans,
+            ...(isNewestTold(hello) ? {} : { bans: bans.signed }),
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
           }
         },
+        admit(peer, hello) {
+          const found = inspectHello(peer, hello, {
+            ...{ terms, slots: book.slots, isRetired: book.isRetired, isBeyond: pulses.isBeyond },
+          })
+          if (found) authority.lose(found.kind, found.evidence)
+          if (authority.doubt?.kind === 'deposed') {
+            throw new SessionRefusedError('COORDINATOR_DEPOSED', 'another coordinates by now')
+          }
+          if (continueBans.mustWaitFor(peer, hello)) {
+            throw new SessionRefusedError('CATCHING_UP', 'a newer ban list is asked for; come back')
+          }
+        },
         renew: (peer, beat) => reconciler.renew(peer, beat),
+        pulse: (household) => pulseDesk.tell(household),
         isCache: (peer) => lists.isCache(peer),
         isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
-        banned: (peer) => lists.isBanned(peer),
+        banned: (peer) => bans.isBanned(peer),
         onChange(peer) {
           shareCacheAddrs(peer)
           reconciler.kick()
@@ -123,14 +162,42 @@ export async function startControlPlane(
     startedMs: nowMs(),
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
+    waitAll: terms.isRestored,
+    onSettled() {
+      terms.markSettled().catch((error: unknown) => logger.error({ error }, 'the store failed'))
+    },
+  })
+  const pulses = await openPulses(
+    { everyMs: numbers.leaseMs / 3 },
+    { ...{ store, nowMs, logger, term }, signer: orderSigner, network: network.network },
+  )
+  const pulseDesk = createPulseDesk({
+    ...{ pulses, sessions },
+    facts: () => ({
+      settled: reconciler.settled,
+      // Who may not order replaces nobody either.
+      holding: reconciler.holding || authority.doubt !== undefined,
+    }),
+  })
+  const brake = await openBrakeWatch(numbers, {
+    ...{ store, sessions, settling, clock, nowMs, logger },
+    ownChecks: createOwnChecks({ mesh, sessions, servers: () => lists.servers, logger }),
+    onChange: () => reconciler.kick(),
   })
   const holders = createHolders({ book, sessions, nowMs })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
-    ...{ book, settling, builder, holders, signer, sessions, images, groups },
+    mayOrder: () => authority.doubt === undefined,
+    ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger },
   })
 
+  const stopSpreading = await spreadBans({
+    ...{ book: bans, mesh, clock, logger },
+    broadcast: (message) => sessions.broadcast(message),
+    refuse: (peer) => sessions.refuse(peer),
+    onBanned: () => reconciler.kick(),
+  })
   await sessions.start()
   reconciler.start()
   const stopListening = groups.onChange(() => reconciler.kick())
@@ -139,11 +206,19 @@ export async function startControlPlane(
     get settled() {
       return reconciler.settled
     },
+    get holding() {
+      return reconciler.holding
+    },
+    authority,
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
+      await stopSpreading()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
+      await brake.stop()
+      await continueBans.stop()
+      await authority.kept()
       await sessions.stop()
       await images.stop()
     },

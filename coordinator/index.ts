@@ -16,11 +16,13 @@ import { openTermCertificate, type TermCertificate } from '../protocol/orders/in
 import { createSigner } from '../protocol/signing/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
+import { noAudit, openBanBook } from './bans/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
+import { NotInForceError } from './restore/index.ts'
 import { openSealer } from './secrets/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
@@ -81,6 +83,12 @@ export async function run(
     { caches: config.caches as PeerId[] },
     { store, sealer, signer: orderSigner, ...certificate, nowMs },
   )
+  const bans = await openBanBook({
+    ...{ store, signer: orderSigner, network: certificate.network, term: certificate.term },
+    ...{ clock, nowMs, audit: noAudit, logger },
+    isTrusted: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
+  })
+  stack.defer(() => bans.stop())
   const mesh = await createMesh(
     {
       ...{ role: 'coordinator', seed: identitySeed, listen: config.listen },
@@ -88,7 +96,7 @@ export async function run(
       regions: config.regions as Region[],
     },
     {
-      banned: (peer) => lists.isBanned(peer),
+      banned: (peer) => bans.isBanned(peer),
       relaysFor: (peer) => plane.isMember(peer),
       logger,
     },
@@ -106,7 +114,7 @@ export async function run(
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
     { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
-    { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
+    { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())
   const stopHelper = await startHelper(
@@ -120,6 +128,10 @@ export async function run(
   stack.defer(stopHelper)
   const api = await createApi({
     ...{ logger, tenants, groups, view: plane.view },
+    checkWrite() {
+      const { doubt } = plane.authority
+      if (doubt) throw new NotInForceError(doubt)
+    },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,

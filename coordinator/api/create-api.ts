@@ -13,7 +13,7 @@ import type { TSchema } from 'typebox'
 import { describeError, errorCode } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { PathNotFoundError } from './errors.ts'
-import { guardAccess, guardLoad } from './guards.ts'
+import { guardAccess, guardLoad, guardWrites } from './guards.ts'
 import { parseJsonBodies } from './json-body.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
@@ -29,6 +29,8 @@ export const apiPrefix = '/api/public'
 export type CreateApiInit = Readonly<{
   logger: Logger
   settings?: Partial<ApiSettings>
+  /** Throws while nothing may be changed. */
+  checkWrite?: () => void
 }> &
   Omit<RouteContext, 'settings'>
 
@@ -36,6 +38,7 @@ export type CreateApiInit = Readonly<{
 export async function createApi({
   logger,
   settings: given,
+  checkWrite = () => undefined,
   ...parts
 }: CreateApiInit): Promise<FastifyInstance> {
   const settings: ApiSettings = { ...defaultApiSettings, ...given }
@@ -53,6 +56,7 @@ export async function createApi({
     async (scoped) => {
       const api = scoped.withTypeProvider<TypeBoxTypeProvider>()
       guardAccess(scoped, settings, parts)
+      guardWrites(scoped, checkWrite)
       containerGroupRoutes(api, context)
       instanceRoutes(api, context)
       organizationRoutes(api, context)

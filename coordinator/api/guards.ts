@@ -32,6 +32,15 @@ export function guardLoad(
   })
 }
 
+const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Refuses what would change something while nothing would come of it. @param check throws then */
+export function guardWrites(app: FastifyInstance, check: () => void): void {
+  app.addHook('onRequest', async ({ method }) => {
+    if (!readingMethods.has(method)) check()
+  })
+}
+
 /** Lets in whom `tenants` knows, `ratePerMinute` times a minute; counts wrong keys by address. */
 export function guardAccess(
   app: FastifyInstance,

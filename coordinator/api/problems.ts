@@ -48,6 +48,7 @@ const statuses: Readonly<Record<string, number>> = {
   GROUP_NAME_TAKEN: 409,
   RATE_LIMITED: 429,
   NOT_OFFERED: 501,
+  COORDINATOR_NOT_IN_FORCE: 503,
   OVERLOADED: 503,
   STORE_BUSY: 503,
   STORE_CLOSED: 503,

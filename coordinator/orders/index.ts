@@ -8,3 +8,4 @@ export {
   type SignedAllocation,
   ticketMs,
 } from './order-signer.ts'
+export { openPulses, type PulseFacts, type Pulses } from './pulses.ts'

@@ -1,11 +1,11 @@
 /**
- * The signed lists: the roster (who is a cache) and the ban list. Numbers only rise and the newest
- * list is persisted before it is shown, so that no restart shows an older one under the same
- * number. Also the secret that keys the DHT's ids, drawn once a network.
+ * The signed roster: who is a cache. Numbers only rise and the newest one is persisted before it is
+ * shown, so that no restart shows an older one under the same number. Also the secret that keys the
+ * DHT's ids, drawn once a network. The ban list is coordinator/bans' own.
  */
 import { randomBytes } from 'node:crypto'
 import type { NetworkId, PeerId, Term } from '../../protocol/ids.ts'
-import { banListCodec, type Roster, rosterCodec } from '../../protocol/orders/index.ts'
+import { type Roster, rosterCodec } from '../../protocol/orders/index.ts'
 import type { Signer } from '../../protocol/signing/index.ts'
 import { collection, type Store } from '../../protocol/store/index.ts'
 import { BytesSchema, type Signed, SignedSchema } from '../../protocol/wire/index.ts'
@@ -13,11 +13,11 @@ import type { Sealer } from '../secrets/index.ts'
 
 export interface Lists {
   readonly roster: Signed
-  readonly bans: Signed
   /** 32 bytes. */
   readonly dhtSecret: Uint8Array
+  /** Caches and relays of the roster. */
+  readonly servers: readonly PeerId[]
   isCache(peer: PeerId): boolean
-  isBanned(peer: PeerId): boolean
   /** Takes a cache's addresses; the new roster when they changed it, durable by then. */
   setCacheAddrs(peer: PeerId, addrs: readonly string[]): Promise<Signed | undefined>
 }
@@ -48,15 +48,6 @@ export async function openLists(
     : new Uint8Array(randomBytes(32))
   if (!sealedSecret) await secrets.put('dht', sealer.seal(secretPlace, dhtSecret))
 
-  let bans = await lists.get('bans')
-  if (!bans) {
-    const first = { v: 1, network, term, number: 0, issuedMs: nowMs(), bans: [] } as const
-    const payload = banListCodec.encode({ ...first, bans: [], previous: new Uint8Array(32) })
-    bans = signer.sign('ban-list', payload)
-    await lists.put('bans', bans)
-  }
-  const banned = new Set(banListCodec.decode(bans.payload).bans.map(({ peer }) => peer))
-
   const kept = await lists.get('roster')
   let members: Roster['members'] = []
   let number = -1
@@ -84,10 +75,11 @@ export async function openLists(
     get roster() {
       return roster as Signed
     },
-    bans,
     dhtSecret,
+    get servers() {
+      return members.map(({ peer }) => peer)
+    },
     isCache: (peer) => trusted.has(peer),
-    isBanned: (peer) => banned.has(peer),
     setCacheAddrs(peer, addrs) {
       const changed = tail.then(async () => {
         if (!trusted.has(peer) || addrsOf(peer).join() === addrs.join()) return undefined

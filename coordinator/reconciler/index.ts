@@ -1,7 +1,10 @@
 /** The reconciler: the loop that makes observed what is desired, and what the API sees of it. */
+export { openBrakeWatch } from './brake-watch.ts'
 export { createControlPlaneView } from './control-plane-view.ts'
 export { createHolders } from './holders.ts'
 export { createOrderBuilder } from './order-builder.ts'
+export { createOwnChecks } from './own-checks.ts'
+export { createPulseDesk } from './pulse-desk.ts'
 export { createReconciler, defaultLeaseNumbers, type Reconciler } from './reconciler.ts'
 export { createSettling } from './settling.ts'
 export { openSlotBook, type SlotBook } from './slot-book.ts'

@@ -3,10 +3,18 @@
  * out. Without the tickets a home that outlives its first one would be no member of its swarm.
  */
 import type { Beat, Renewal } from '../../protocol/control/index.ts'
-import { compareFence, type Fence, type PeerId, type SlotId } from '../../protocol/ids.ts'
+import {
+  compareFence,
+  type Fence,
+  type GroupId,
+  type PeerId,
+  parseSlotId,
+  type SlotId,
+} from '../../protocol/ids.ts'
+import type { Groups } from '../groups/index.ts'
 import { type OrderSigner, ticketMs } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import { hasLeft, renewable } from '../slots/index.ts'
+import { hasLeft, isFinal, type NodeView, renewable } from '../slots/index.ts'
 import type { SlotBook } from './slot-book.ts'
 
 export interface LeaseRenewals {
@@ -22,10 +30,11 @@ export function createLeaseRenewals(
     book: SlotBook
     signer: Pick<OrderSigner, 'ticket'>
     sessions: Pick<Sessions, 'nodes'>
+    groups: Pick<Groups, 'byId'>
     nowMs: () => number
   }>,
 ): LeaseRenewals {
-  const { book, signer, sessions, nowMs } = components
+  const { book, signer, sessions, groups, nowMs } = components
   const tickets = new Map<SlotId, Readonly<{ fence: Fence; expiresMs: number }>>()
 
   const hasTicket = (slot: SlotId, fence: Fence, helloMs: number): boolean => {
@@ -55,11 +64,28 @@ export function createLeaseRenewals(
         }
         renewed.push(renewal)
       }
-      return renewed
+      const isUnknown = (group: GroupId): boolean => !groups.byId(group) && !book.isRetired(group)
+      return [...renewed, ...strays(node, instances, isUnknown, leaseEndMs)]
     },
     ticketGiven(slot, fence, expiresMs) {
       tickets.set(slot, { fence, expiresMs })
     },
   }
   return renewals
+}
+
+/**
+ * Orders of ours for groups that no record knows: the backup is older than they are. They are held,
+ * renewed and nothing else, until the operator decides. Only what was shown signed counts.
+ */
+function strays(
+  node: NodeView | undefined,
+  instances: Beat['instances'],
+  isUnknown: (group: GroupId) => boolean,
+  leaseEndMs: number,
+): readonly Renewal[] {
+  return instances.flatMap(({ slot, term, epoch, state }) => {
+    if (!node?.held.get(slot)?.order || isFinal(state)) return []
+    return isUnknown(parseSlotId(slot).group) ? [{ slot, term, epoch, leaseEndMs }] : []
+  })
 }

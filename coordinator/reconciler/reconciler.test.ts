@@ -34,6 +34,8 @@ describe('coordinator/reconciler', () => {
       { leaseMs: 15_000, skewMs: 2_000, guardMs: 60_000 },
       {
         ...{ book, clock: systemClock, logger: logger as unknown as Logger },
+        brake: { holding: false, update: () => undefined },
+        mayOrder: () => true,
         settling: createSettling({ startedMs: 0, expected: new Set() }),
         builder: undefined as never,
         holders: { share() {} },

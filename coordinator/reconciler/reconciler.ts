@@ -14,6 +14,7 @@ import type { OrderSigner } from '../orders/index.ts'
 import type { Choice } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { LeaseNumbers, SlotRecord } from '../slots/index.ts'
+import type { BrakeWatch } from './brake-watch.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
 import type { Holders } from './holders.ts'
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
@@ -32,6 +33,8 @@ export interface Reconciler {
   /** Groups with slots that no node can take now. */
   readonly unplaced: ReadonlyMap<GroupId, Choice>
   readonly settled: boolean
+  /** The brake is on: nothing silent is replaced. */
+  readonly holding: boolean
   start(): void
   stop(): Promise<void>
 }
@@ -39,6 +42,9 @@ export interface Reconciler {
 export type ReconcilerComponents = Readonly<{
   book: SlotBook
   settling: Settling
+  brake: Pick<BrakeWatch, 'holding' | 'update'>
+  /** False: this coordinator was deposed, or its store has gone back. */
+  mayOrder: () => boolean
   builder: OrderBuilder
   holders: Pick<Holders, 'share'>
   signer: OrderSigner
@@ -98,6 +104,10 @@ class Loop implements Reconciler {
     return this.#parts.settling.settled
   }
 
+  get holding(): boolean {
+    return this.#parts.brake.holding
+  }
+
   kick(): void {
     this.#kicked = true
     this.#nap.abort()
@@ -137,13 +147,15 @@ class Loop implements Reconciler {
   }
 
   async #tick(): Promise<void> {
-    const { groups, images, book, settling, sessions, nowMs } = this.#parts
+    const { groups, images, book, settling, brake, sessions, nowMs } = this.#parts
     settling.update(nowMs(), (node) => sessions.nodes.get(node)?.connected ?? false)
+    brake.update()
     images.tend(groups.all(), bundlesIn(book.slots.values()))
+    if (!this.#parts.mayOrder()) return
     for (let round = 0; round < roundsMax && !this.#stopped.signal.aborted; round++) {
       const plan = planSlots({
         nowMs: nowMs(),
-        settled: settling.settled,
+        settled: settling.settled && !brake.holding,
         groups: targetsOf(groups.all(), (group) => images.bundleOf(group)),
         slots: book.slots,
         nodes: sessions.nodes,

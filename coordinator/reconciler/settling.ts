@@ -12,6 +12,8 @@ export interface Settling {
   readonly settled: boolean
   /** When the window ends, or ended; leases that are not known since the start count from here. */
   readonly endMs: number
+  /** Nodes with allocations that have not been seen since the start. */
+  readonly missing: ReadonlySet<PeerId>
   /** Looks again. */
   update(nowMs: number, connected: (node: PeerId) => boolean): void
 }
@@ -26,10 +28,13 @@ export type SettlingInit = Readonly<{
   expected: ReadonlySet<PeerId>
   /** Instead of max(60 s, 2 × nodes × handshake). */
   windowMs?: number | undefined
+  /** After a restore: what the store does not know may come at any time. */
   waitAll?: boolean
+  onSettled?: () => void
 }>
 
-export function createSettling({ startedMs, expected, windowMs, waitAll }: SettlingInit): Settling {
+export function createSettling(init: SettlingInit): Settling {
+  const { startedMs, expected, windowMs, waitAll } = init
   const lengthMs = windowMs ?? Math.max(windowMinMs, 2 * expected.size * handshakeMs)
   let settled = expected.size === 0 && !waitAll
   let endMs = settled ? startedMs : startedMs + lengthMs
@@ -41,12 +46,14 @@ export function createSettling({ startedMs, expected, windowMs, waitAll }: Settl
     get endMs() {
       return endMs
     },
+    missing,
     update(nowMs, connected) {
       if (settled) return
       for (const node of missing) if (connected(node)) missing.delete(node)
       if (nowMs < endMs && (missing.size > 0 || waitAll)) return
       settled = true
       endMs = Math.min(endMs, nowMs)
+      init.onSettled?.()
     },
   }
 }

@@ -2,6 +2,8 @@
 import { PotluckError } from '../../protocol/errors.ts'
 
 export type SessionRefusal =
+  | 'CATCHING_UP'
+  | 'COORDINATOR_DEPOSED'
   | 'HELLO_EXPECTED'
   | 'HELLO_TWICE'
   | 'HELLO_LATE'

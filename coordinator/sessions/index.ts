@@ -1,7 +1,7 @@
 /** Sessions: the coordinator's end of every peer's control stream. */
 export { createAccusations } from './accusations.ts'
-export { createHouseholds, type HouseholdOf } from './household.ts'
-export { PeerState } from './peer-state.ts'
+export { SessionRefusedError } from './errors.ts'
+export { type OpenAllocation, PeerState } from './peer-state.ts'
 export type { Session, SessionNumbers } from './session.ts'
 export {
   type CacheMessage,

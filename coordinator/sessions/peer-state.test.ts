@@ -50,7 +50,7 @@ describe('coordinator/sessions/peer-state', () => {
     expect(hasLeft(state, slot(3))).to.equal(true)
     state.takeGoodbye([slot(1)])
     expect(hasLeft(state, slot(3))).to.equal(true)
-    state.takeHello({ addrs: [], bundles: [], held: [] } as never as Hello, new Uint8Array(32))
+    state.takeHello({ addrs: [], bundles: [], held: [] } as never as Hello, () => undefined)
     expect(hasLeft(state, slot(1))).to.equal(false)
     expect(state.departed).to.equal(false)
   })

@@ -19,8 +19,8 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import { unknownReach } from '../../protocol/nat/index.ts'
-import { allocationCodec } from '../../protocol/orders/index.ts'
-import { isSignedBy } from '../../protocol/signing/index.ts'
+import type { Allocation } from '../../protocol/orders/index.ts'
+import type { Signed } from '../../protocol/wire/index.ts'
 import type { Held, NodeView } from '../slots/index.ts'
 import type { KeyPool } from './key-pool.ts'
 import { readReach, worthDialling } from './reach.ts'
@@ -32,6 +32,9 @@ const heldMax = 64
  * honest node has in a minute, and an end to what a dishonest one can make us keep.
  */
 const rememberedMax = 1_024
+
+/** An order of this network's coordinator, of whatever term; undefined: a stranger's. */
+export type OpenAllocation = (signed: Signed) => Allocation | undefined
 
 type Refusals = Map<SlotId, { fence: Fence; fault: Fault }>
 
@@ -98,7 +101,7 @@ export class PeerState implements NodeView {
   }
 
   /** Starts anew from a hello. Returns how many held orders were not ours. */
-  takeHello(hello: Hello, orderKey: Uint8Array): number {
+  takeHello(hello: Hello, openAllocation: OpenAllocation): number {
     this.held.clear()
     this.acknowledged.clear()
     this.refusals.clear()
@@ -109,7 +112,7 @@ export class PeerState implements NodeView {
     if (hello.capacity) this.capacity = hello.capacity
     let strangers = 0
     for (const { order, report } of hello.held) {
-      const fence = this.#fenceOf(order, report, orderKey)
+      const fence = this.#fenceOf(order, report, openAllocation)
       if (!fence) {
         strangers++
         continue
@@ -176,16 +179,13 @@ export class PeerState implements NodeView {
   #fenceOf(
     order: NonNullable<Held['order']>,
     report: InstanceReport,
-    orderKey: Uint8Array,
+    openAllocation: OpenAllocation,
   ): Fence | undefined {
-    if (!isSignedBy('allocation', order, orderKey)) return undefined
-    try {
-      const { slot, term, epoch, node } = allocationCodec.decode(order.payload)
-      const isReported = slot === report.slot && term === report.term && epoch === report.epoch
-      return isReported && node === this.node ? { term, epoch } : undefined
-    } catch {
-      return undefined
-    }
+    const allocation = openAllocation(order)
+    if (!allocation || allocation.node !== this.node) return undefined
+    const { slot, term, epoch } = allocation
+    const isReported = slot === report.slot && term === report.term && epoch === report.epoch
+    return isReported ? { term, epoch } : undefined
   }
 }
 

@@ -13,7 +13,6 @@ import {
 } from '../testing/coordinator.ts'
 import { FakeCache } from '../testing/fake-cache.ts'
 import { FakeNode } from '../testing/fake-node.ts'
-import { createHouseholds } from './index.ts'
 
 describe('coordinator/sessions', () => {
   let net: TestNetwork
@@ -117,15 +116,5 @@ describe('coordinator/sessions', () => {
       clearInterval(talking)
       await talker.crash()
     }
-  })
-
-  it('sees households as networks do', () => {
-    const householdOf = createHouseholds(['10.0.0.0/8', 'fd00::/8'])
-    expect(householdOf('/ip4/203.0.113.9/tcp/1')).to.equal('203.0.113.9')
-    expect(householdOf('/ip6/2001:db8:1:2:3:4:5:6/tcp/1')).to.equal('2001:db8:1:2::/64')
-    expect(householdOf('/ip6/2001:db8:1:2::9/tcp/1')).to.equal('2001:db8:1:2::/64')
-    expect(householdOf('/ip6/2001:db8::1/tcp/1')).to.equal('2001:db8:0:0::/64')
-    expect(householdOf('/ip6/fd00::1/tcp/1')).to.equal('fd00::1')
-    expect(householdOf('/ip4/10.1.2.3/tcp/1')).to.equal('10.1.2.3')
   })
 })

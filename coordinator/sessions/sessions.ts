@@ -6,6 +6,7 @@
 import type { Clock } from '../../protocol/clock.ts'
 import {
   type Beat,
+  type BeatAnswer,
   controlProtocol,
   type DownMessage,
   type Hello,
@@ -17,11 +18,11 @@ import {
 import type { NetworkId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
+import type { HouseholdOf } from '../../protocol/network/index.ts'
 import { SessionRefusedError } from './errors.ts'
-import type { HouseholdOf } from './household.ts'
 import { createKeyPool } from './key-pool.ts'
 import { createMeasuredLinks } from './measured-links.ts'
-import { PeerState } from './peer-state.ts'
+import { type OpenAllocation, PeerState } from './peer-state.ts'
 import { type Session, type SessionNumbers, serveSession } from './session.ts'
 
 /** A cache's answers. */
@@ -33,8 +34,12 @@ export type CacheMessage = Extract<
 /** What the rest of the coordinator says to a peer that speaks. */
 export type SessionDesk = Readonly<{
   welcome(hello: Hello, observedAddr: string): Welcome
+  /** Looks at what the hello proves. @throws {SessionRefusedError} the peer cannot be served now. */
+  admit(peer: PeerId, hello: Hello): void
   /** The leases that this beat renews. */
   renew(peer: PeerId, beat: Beat): readonly Renewal[]
+  /** The newest pulse, and how many households there are beside this one. */
+  pulse(household: string): Pick<BeatAnswer, 'pulse' | 'otherHouseholds'>
   isCache(peer: PeerId): boolean
   /** Whether a peer's verdict on who can be dialled counts. */
   isJudge(peer: PeerId): boolean
@@ -52,8 +57,7 @@ export type SessionsComponents = Readonly<{
   /** Coordinator's time. */
   nowMs: () => number
   network: NetworkId
-  /** This term's order key: held orders must be signed by it. */
-  orderKey: Uint8Array
+  openAllocation: OpenAllocation
   householdOf: HouseholdOf
   desk: SessionDesk
   logger: Logger
@@ -68,6 +72,8 @@ export interface Sessions {
   send(peer: PeerId, message: DownMessage): boolean
   /** To every connected peer. */
   broadcast(message: DownMessage): void
+  /** Ends a banned peer's stream, with that as its last word. */
+  refuse(peer: PeerId): void
   /** One of the peer's one-time keys, used up by this. */
   takeKey(peer: PeerId): Uint8Array | undefined
   /** What was sealed to it never left: it may be used after all. */
@@ -82,7 +88,7 @@ export interface Sessions {
 const awayMax = 20_000
 
 export function createSessions(numbers: SessionNumbers, components: SessionsComponents): Sessions {
-  const { mesh, clock, nowMs, network, orderKey, householdOf, desk, logger } = components
+  const { mesh, clock, nowMs, network, openAllocation, householdOf, desk, logger } = components
   const nodes = new Map<PeerId, PeerState>()
   const caches = new Map<PeerId, PeerState>()
   const open = new Map<PeerId, Session>()
@@ -93,19 +99,13 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
-    if (desk.banned(peer)) throw new SessionRefusedError('PEER_BANNED', 'this peer is banned')
-    if (hello.role === 'cache' && !desk.isCache(peer)) {
-      throw new SessionRefusedError(
-        'NOT_IN_ROSTER',
-        `this peer is no cache here; its id belongs into the coordinator's setting caches`,
-      )
-    }
+    assertWelcome(peer, hello, desk)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
     const all = hello.role === 'cache' ? caches : nodes
     const known = all.get(peer)
     const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of)
-    const strangers = state.takeHello(hello, orderKey)
+    const strangers = state.takeHello(hello, openAllocation)
     state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')
     const other = hello.role === 'cache' ? nodes : caches
@@ -140,6 +140,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       seq: beat.seq,
       timeMs: nowMs(),
       renewals: [...renewals],
+      ...desk.pulse(state.household),
       keysWanted: state.pool?.wantedCount ?? 0,
     })
     for (const evidence of beat.misbehaviour) desk.onMisbehaviour(peer, evidence)
@@ -199,6 +200,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     broadcast(message) {
       for (const session of open.values()) session.send(message)
     },
+    refuse: (peer) => open.get(peer)?.close(bannedError()),
     takeKey: (peer) => (open.has(peer) ? stateOf(peer)?.pool?.take() : undefined),
     giveBackKey: (peer, key) => stateOf(peer)?.pool?.giveBack(key),
     signalOf: (peer) => open.get(peer)?.signal,
@@ -226,6 +228,22 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+function bannedError(): SessionRefusedError {
+  return new SessionRefusedError('PEER_BANNED', 'this peer is banned; its operator may appeal')
+}
+
+/** @throws {SessionRefusedError} this peer is not served, or not now. */
+function assertWelcome(peer: PeerId, hello: Hello, desk: SessionDesk): void {
+  if (desk.banned(peer)) throw bannedError()
+  if (hello.role === 'cache' && !desk.isCache(peer)) {
+    throw new SessionRefusedError(
+      'NOT_IN_ROSTER',
+      `this peer is no cache here; its id belongs into the coordinator's setting caches`,
+    )
+  }
+  desk.admit(peer, hello)
 }
 
 /** What a plan may depend on beside what is held: known at all, measured, how many bundles. */

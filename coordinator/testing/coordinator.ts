@@ -1,11 +1,19 @@
 /** A whole coordinator in this process, on loopback, with throwaway state and short leases. */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeSeed } from '../../protocol/identity/index.ts'
+import { identityFromSeed, writeSeed } from '../../protocol/identity/index.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
-import { createNetwork, formatNetworkFile, type Network } from '../../protocol/network/index.ts'
+import {
+  createNetwork,
+  formatNetworkFile,
+  type Network,
+  raiseTerm,
+  readNetworkFile,
+} from '../../protocol/network/index.ts'
+import { createSigner } from '../../protocol/signing/index.ts'
 import { run } from '../index.ts'
 import type { LeaseNumbers } from '../slots/index.ts'
 
@@ -15,6 +23,8 @@ export const shortLeases: LeaseNumbers = { leaseMs: 1_000, skewMs: 200, guardMs:
 export type TestNetwork = Readonly<{
   network: Network
   dataDir: string
+  /** Another term, with another order key, for the next start. */
+  raiseTerm(): Promise<Network>
   remove(): Promise<void>
 }>
 
@@ -32,6 +42,18 @@ export async function createTestNetwork(): Promise<TestNetwork> {
   return {
     network: made.network,
     dataDir,
+    async raiseTerm() {
+      const path = join(dataDir, 'network.json')
+      const orderSeed = new Uint8Array(randomBytes(32))
+      const raised = raiseTerm(await readNetworkFile(path), {
+        ...{ rootSeed: made.rootSeed, issuedMs: Date.now() },
+        coordinator: (await identityFromSeed(made.coordinatorSeed)).peer,
+        orderKey: createSigner(orderSeed).publicKey,
+      })
+      await writeSeed(join(dataDir, 'order.key'), orderSeed)
+      await writeFile(path, formatNetworkFile(raised))
+      return raised
+    },
     remove: () => rm(dataDir, { recursive: true, force: true }),
   }
 }

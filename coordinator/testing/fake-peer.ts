@@ -36,7 +36,7 @@ export type FakePeerInit = Readonly<{
 export abstract class FakePeer {
   readonly #init: FakePeerInit
   protected readonly network: Network
-  protected readonly keeper: TermKeeper
+  readonly keeper: TermKeeper
   protected readonly time = createCoordinatorTime({ clock: systemClock })
   readonly #privateKeys = new Map<string, Uint8Array>()
   #keysWanted = 0
@@ -47,6 +47,8 @@ export abstract class FakePeer {
   readonly bundles = new Set<BundleId>()
   /** What it says of others in its next beat. */
   readonly accusations: Misbehaviour[] = []
+  /** The newest that it was told. */
+  pulse: Signed | undefined
   /** Counted since the start. */
   hellos = 0
   beatAnswers = 0
@@ -94,12 +96,16 @@ export abstract class FakePeer {
             this.hellos++
             return this.#hello()
           },
-          onWelcome: async (welcome, sentMs) => this.time.take(welcome.timeMs, sentMs),
+          onWelcome: async (welcome, sentMs) => {
+            this.keeper.offer(welcome.certificate)
+            this.time.take(welcome.timeMs, sentMs)
+          },
           beat: () => this.#beat(),
           onBeatAnswer: (answer, sentMs) => {
             this.time.take(answer.timeMs, sentMs)
             this.#keysWanted = answer.keysWanted
             this.beatAnswers++
+            if (answer.pulse) this.pulse = answer.pulse
             this.onRenewals(answer.renewals)
           },
           onMessage: (message) => {
@@ -159,6 +165,8 @@ export abstract class FakePeer {
       role: this.role,
       version: 'fake',
       term: this.keeper.term,
+      certificate: this.keeper.certificate,
+      ...(this.pulse ? { pulse: this.pulse } : {}),
       rosterNumber: 0,
       banNumber: 0,
       addrs: this.mesh.getMultiaddrs().map(String),

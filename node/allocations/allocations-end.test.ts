@@ -124,14 +124,14 @@ describe('allocations: their end', () => {
     bench.reports = []
     // the first one is left as a killed daemon leaves it: its engine and its book remain
     const again = await bench.open(
-      new Map([[bench.orders.allocation.instance, systemClock.nowMs() + 30_000]]),
+      new Map([[bench.orders.allocation.instance, { stopAtMs: systemClock.nowMs() + 30_000 }]]),
     )
     await bench.until('running')
     expect((await bench.containers()).map(({ id }) => id)).to.deep.equal([before?.id])
     expect(again.docket.held()).to.have.length(1)
 
     const tooLate = await bench.open(
-      new Map([[bench.orders.allocation.instance, systemClock.nowMs() - 1]]),
+      new Map([[bench.orders.allocation.instance, { stopAtMs: systemClock.nowMs() - 1 }]]),
     )
     expect(tooLate.docket.held()).to.have.length(0)
     expect(await bench.containers()).to.have.length(0)
@@ -161,7 +161,7 @@ describe('allocations: their end', () => {
     }
     bench.reports = []
     const again = await bench.open(
-      new Map([[bench.orders.allocation.instance, systemClock.nowMs() + 30_000]]),
+      new Map([[bench.orders.allocation.instance, { stopAtMs: systemClock.nowMs() + 30_000 }]]),
     )
     await bench.until('running')
     expect(isStarted).to.equal(true)

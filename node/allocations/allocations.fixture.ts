@@ -15,6 +15,8 @@ import { createKeyRing, type KeyRing, seal } from '../../protocol/sealing/index.
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
 import { createSimulatedEngine, type Engine, type ObservedContainer } from '../engine/index.ts'
+import type { GuardTime } from '../guard/index.ts'
+import { judgeLease, type Word } from '../leases/index.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
 import { type Allocations, createAllocations, openSlotBook } from './index.ts'
 
@@ -31,11 +33,13 @@ export interface AllocationsBench {
   /** So far, of all that were opened. */
   reports: InstanceReport[]
   /** What the guard was last told. */
-  guarded: ReadonlyMap<InstanceId, number>
+  guarded: ReadonlyMap<InstanceId, GuardTime>
   /** What the guard takes its time for. */
   guardIsOn: () => Promise<void>
   /** Another life of the daemon, over the same engine and store. */
-  open(remembered?: ReadonlyMap<InstanceId, number>): Promise<Allocations>
+  open(remembered?: ReadonlyMap<InstanceId, GuardTime>): Promise<Allocations>
+  /** What is known of the world when a lease has lapsed; a line that is down by default. */
+  word: Word
   order(changes?: Partial<Allocation>): Promise<Signed>
   /** Resolves when a report says so, past ones included. */
   until(state: string, epoch?: number): Promise<void>
@@ -55,6 +59,7 @@ export async function openAllocationsBench(): Promise<AllocationsBench> {
     reports: [],
     guarded: new Map(),
     guardIsOn: async () => undefined,
+    word: { witnesses: 0 },
     async open(remembered = new Map()) {
       const time = createCoordinatorTime({ clock: systemClock })
       time.take(nowMs, systemClock.nowMs())
@@ -78,6 +83,10 @@ export async function openAllocationsBench(): Promise<AllocationsBench> {
               await bench.guardIsOn()
             },
             stop: async () => undefined,
+          },
+          leases: {
+            otherHouseholds: undefined,
+            judge: (lease) => judgeLease(lease, bench.word, time.nowMs() ?? 0),
           },
           clock: systemClock,
           logger: silentLogger,

@@ -27,12 +27,14 @@ import {
 import type { KeyRing } from '../../protocol/sealing/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { Guard } from '../guard/index.ts'
+import type { Guard, GuardTime } from '../guard/index.ts'
+import type { LeaseWatch } from '../leases/index.ts'
 import { admit } from './admission.ts'
-import { stopAtMs } from './deadlines.ts'
 import { Docket, type DocketEntry } from './docket.ts'
 import type { ImageFetcher } from './image-fetcher.ts'
 import { startInstance } from './instance.ts'
+import { createLeaseKeeper } from './lease-keeper.ts'
+import { type LeaseTerms, rememberedTerms, termsOf } from './lease-terms.ts'
 import { createReaper } from './reap.ts'
 import { recordEnd } from './record-end.ts'
 import { orderHashOf, type SlotBook } from './slot-book.ts'
@@ -42,8 +44,8 @@ export type AllocationsInit = Readonly<{
   node: PeerId
   /** How many orders the chef allows at once. */
   allocationsMax: number
-  /** From the guard of the daemon before this one; see `rememberedStopTimes`. */
-  remembered: ReadonlyMap<InstanceId, number>
+  /** From the guard of the daemon before this one; see `rememberedGuard`. */
+  remembered: ReadonlyMap<InstanceId, GuardTime>
   onReport: (report: InstanceReport) => void
 }>
 
@@ -55,6 +57,7 @@ export type AllocationsComponents = Readonly<{
   engine: Engine
   images: ImageFetcher
   guard: Guard
+  leases: Pick<LeaseWatch, 'judge' | 'otherHouseholds'>
   clock: Clock
   logger: Logger
 }>
@@ -71,7 +74,7 @@ export interface Allocations {
   /** What runs here and what ended: for hello, beats and tickets. */
   readonly docket: Pick<
     Docket,
-    'held' | 'reports' | 'ticketFor' | 'hintsFor' | 'learnHolders' | 'entries'
+    'held' | 'reports' | 'ticketFor' | 'hints' | 'hintsFor' | 'learnHolders' | 'entries'
   >
   /** Keys that orders here are sealed to, those being taken included: not to be forgotten. */
   keysInUse(): readonly Uint8Array[]
@@ -85,11 +88,8 @@ type Beginning = Readonly<{
   signed: Signed
   order: Allocation
   secrets: AllocationSecrets
-  /** Boot clock. */
-  deadlineMs: number
+  lease: LeaseTerms
 }>
-
-const lapsed: Fault = { code: 'LEASE_LAPSED', message: 'the lease was not renewed in time' }
 
 /** Holds nothing until `recover`. */
 export function createAllocations(
@@ -97,7 +97,7 @@ export function createAllocations(
   components: AllocationsComponents,
 ): Allocations {
   const { node, allocationsMax, remembered, onReport } = init
-  const { keeper, time, book, keys, engine, images, guard, clock, logger } = components
+  const { keeper, time, book, keys, engine, images, guard, leases, clock, logger } = components
   const docket = new Docket()
   const turns = createSlotTurns()
   /** Slots whose order is being taken: they count as running already. */
@@ -106,11 +106,13 @@ export function createAllocations(
   const reaper = createReaper({ docket, isTaking }, { engine, clock, logger })
   let isLeaving = false
 
-  /** Instances about to begin, several at once: the guard knows before a container exists. */
-  const beginning = new Map<InstanceId, number>()
-  const tellGuard = (): Promise<void> => guard.allow(new Map([...docket.stopTimes(), ...beginning]))
+  const leaseKeeper = createLeaseKeeper({
+    ...{ docket, time, leases, guard, clock, logger },
+    end: (entry, reason) => end(entry, reason, 0),
+  })
+  const { tellGuard } = leaseKeeper
 
-  const begin = async ({ signed, order, secrets, deadlineMs }: Beginning): Promise<void> => {
+  const begin = async ({ signed, order, secrets, lease }: Beginning): Promise<void> => {
     const image = secrets.manifestDigest
     const prior = docket.get(order.slot)
     // Held over the change of hands: between two epochs it must not be evicted either.
@@ -135,7 +137,7 @@ export function createAllocations(
         .then(() => recordEnd(entry, { docket, book, keys, keysInUse, tellGuard, clock, logger }))
         .catch((error: unknown) => logger.error({ slot: order.slot, error }, 'an instance broke')),
       ticket: order.ticket,
-      stopAtMs: deadlineMs,
+      lease,
     }
     docket.begin(entry)
     await held.release()
@@ -165,29 +167,22 @@ export function createAllocations(
   const start = async (signed: Signed, order: Allocation): Promise<void> => {
     // Before anything is on record: what cannot be opened is not taken.
     const secrets = await unseal(keys, order)
-    const leaseEndMs = time.bootMsAt(order.leaseEndMs) ?? 0
+    const lease = termsOf(order, { time, leases })
     await book.take(order.slot, { term: order.term, epoch: order.epoch }, signed)
     const prior = docket.get(order.slot)
     if (prior && prior.order.instance !== order.instance) {
       await end(prior, { code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
     }
-    const deadlineMs = stopAtMs(leaseEndMs, order)
-    beginning.set(order.instance, deadlineMs)
-    try {
-      await tellGuard()
-      await begin({ signed, order, secrets, deadlineMs })
-    } finally {
-      beginning.delete(order.instance)
-    }
+    await leaseKeeper.during(order, lease, () => begin({ signed, order, secrets, lease }))
   }
 
   const adopt = async (signed: Signed): Promise<void> => {
     const order = keeper.open('allocation', signed, allocationCodec)
-    const deadlineMs = remembered.get(order.instance) ?? 0
-    if (deadlineMs <= clock.nowMs()) {
+    const lease = rememberedTerms(remembered.get(order.instance))
+    if (lease.stopAtMs <= clock.nowMs()) {
       throw new PotluckError('LEASE_LAPSED', 'the lease lapsed while the daemon was away')
     }
-    await begin({ signed, order, secrets: await unseal(keys, order), deadlineMs })
+    await begin({ signed, order, secrets: await unseal(keys, order), lease })
   }
 
   return {
@@ -235,15 +230,9 @@ export function createAllocations(
       if (docket.get(slot) || (memory && compareFence(memory.fence, revocation) > 0)) return
       await book.end(slot, { term: revocation.term, epoch: revocation.epoch })
     },
-    async renew(renewals) {
-      for (const renewal of renewals) extend(docket.get(renewal.slot), renewal, time)
-      if (docket.size > 0) await tellGuard()
-    },
+    renew: (renewals) => leaseKeeper.renew(renewals),
     tick() {
-      const nowMs = clock.nowMs()
-      for (const entry of docket.entries()) {
-        if (entry.stopAtMs <= nowMs) void end(entry, lapsed, 0)
-      }
+      leaseKeeper.tick()
       reaper.tick()
     },
     docket,
@@ -263,16 +252,6 @@ export function createAllocations(
 /** @throws {UnsealError} the key is not, or no longer, known here. */
 async function unseal(keys: KeyRing, { sealed }: Allocation): Promise<AllocationSecrets> {
   return allocationSecretsCodec.decode(await keys.open(sealed))
-}
-
-/** A lease only grows: an answer that came late takes nothing back. */
-function extend(entry: DocketEntry | undefined, renewal: Renewal, time: CoordinatorTime): void {
-  if (!entry || compareFence(entry.order, renewal) !== 0) return
-  const endMs = time.bootMsAt(renewal.leaseEndMs)
-  if (endMs !== undefined) {
-    entry.stopAtMs = Math.max(entry.stopAtMs, stopAtMs(endMs, entry.order))
-  }
-  if (renewal.ticket) entry.ticket = renewal.ticket
 }
 
 function answerTo({ slot, term, epoch }: Allocation, error?: unknown): OrderAnswer {

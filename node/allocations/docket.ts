@@ -15,7 +15,9 @@ import {
 } from '../../protocol/ids.ts'
 import type { Allocation, PeerHint } from '../../protocol/orders/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
+import type { GuardTime } from '../guard/index.ts'
 import type { Instance } from './instance.ts'
+import type { LeaseTerms } from './lease-terms.ts'
 
 export type DocketEntry = {
   readonly order: Allocation
@@ -26,8 +28,7 @@ export type DocketEntry = {
   /** Its end is on record: key forgotten, order over. */
   readonly settled: Promise<void>
   ticket: Signed
-  /** Boot clock: the instance must have stopped by then. */
-  stopAtMs: number
+  readonly lease: LeaseTerms
 }
 
 /** Bundles of which holders are remembered; a node fetches a few at a time. */
@@ -89,8 +90,10 @@ export class Docket {
     return [...this.entries().map(({ instance }) => instance.report()), ...this.#finished.values()]
   }
 
-  stopTimes(): Map<InstanceId, number> {
-    return new Map(this.entries().map(({ order, stopAtMs }) => [order.instance, stopAtMs]))
+  guardTimes(): Map<InstanceId, GuardTime> {
+    return new Map(
+      this.entries().map(({ order, lease }) => [order.instance, guardTimeOf(lease)] as const),
+    )
   }
 
   /** Whether a slot, or another than this one, runs the image: several may share a bundle. */
@@ -110,10 +113,21 @@ export class Docket {
     this.#holders.set(bundle, hints)
   }
 
+  /** Everybody who was ever named to this node and is not forgotten. */
+  hints(): readonly PeerHint[] {
+    const ordered = this.entries().flatMap(({ order }) => order.hints)
+    return [...ordered, ...[...this.#holders.values()].flat()]
+  }
+
   hintsFor(bundle: BundleId): readonly PeerHint[] {
     const ordered = this.entries().flatMap(({ order }) =>
       order.bundle === bundle ? order.hints : [],
     )
     return [...ordered, ...(this.#holders.get(bundle) ?? [])]
   }
+}
+
+/** What the guard is told of a lease. */
+export function guardTimeOf({ guardAtMs, leaseEndMs }: LeaseTerms): GuardTime {
+  return { stopAtMs: guardAtMs, ...(leaseEndMs === undefined ? {} : { leaseEndMs }) }
 }

@@ -17,6 +17,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
 import type { Swarm } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
+import type { LeaseWatch } from '../leases/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
 import type { NodeLine } from './line.ts'
 
@@ -24,6 +25,7 @@ type Parts = Readonly<{
   line: Pick<NodeLine, 'onUp' | 'roundTrip'>
   peer: Peer
   allocations: Allocations
+  leases: Pick<LeaseWatch, 'learn'>
   capacity: CapacityWatch
   chunks: BundleStore
   swarm: Swarm
@@ -51,7 +53,7 @@ export interface CoordinatorLink {
 
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
-  const { line, peer, allocations, capacity, chunks, swarm, misbehaviour, clock, logger } = parts
+  const { line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour, clock, logger } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -107,12 +109,15 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     }),
     onUp({ observedAddr }) {
       line.onUp(observedAddr)
+      leases.learn({ seenAt: observedAddr })
       if (leaving) link.send(leaving)
       for (const bundle of stored().bundles) swarm.announce(bundle)
     },
     onBeatAnswer(answer, sentMs) {
       misbehaviour.answered()
       line.roundTrip(clock.nowMs() - sentMs)
+      line.roundTrip(systemClock.nowMs() - sentMs)
+      leases.learn({ otherHouseholds: answer.otherHouseholds })
       allocations
         .renew(answer.renewals)
         .catch((error: unknown) => logger.error({ error }, 'renewals could not be taken'))

@@ -27,11 +27,12 @@ import {
   openSlotBook,
 } from '../allocations/index.ts'
 import type { NodeConfig } from '../config.ts'
-import { rememberedStopTimes } from '../guard/index.ts'
+import { rememberedGuard } from '../guard/index.ts'
 import { createPhaseTimes, defineNodeMetrics } from '../metrics/index.ts'
 import { createCapacityWatch } from './capacity-watch.ts'
 import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
+import { startLeaseWatch } from './lease-watch.ts'
 import { createNodeLine } from './line.ts'
 import { applySettings } from './reload.ts'
 import { startNodeSwarm } from './swarm.ts'
@@ -71,7 +72,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     { logger },
   )
   stack.defer(() => chunks.close())
-  const remembered = await rememberedStopTimes(runDir, bootId())
+  const remembered = await rememberedGuard(runDir, bootId())
   const host = await startEngineHost(
     { config, node, runDir, bootId: bootId() },
     { clock, logger, user, signal },
@@ -105,6 +106,11 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   stack.defer(() => swarm.stop())
 
   let link: CoordinatorLink | undefined
+  const leases = startLeaseWatch(remembered.world, {
+    ...{ peer, clock, random, logger },
+    hints: () => allocations.docket.hints(),
+  })
+  stack.defer(() => leases.stop())
   const times = createPhaseTimes({ clock })
   const images = createImageFetcher({
     swarm,
@@ -120,7 +126,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     {
       node,
       allocationsMax: config.lend.allocations,
-      remembered,
+      remembered: remembered.times,
       onReport: (instance) => link?.send({ type: 'report', instance }),
     },
     {
@@ -131,6 +137,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       engine: times.engine(host.engine),
       images: times.images(images),
       guard: host.guard,
+      leases,
       clock,
       logger,
     },
@@ -151,6 +158,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     line,
     peer,
     allocations,
+    leases,
     capacity,
     chunks,
     swarm,

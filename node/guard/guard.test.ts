@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { bootId, bootTimeMs, systemClock } from '../../protocol/clock.ts'
 import type { InstanceId, PeerId } from '../../protocol/ids.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
-import { createGuard, rememberedStopTimes } from './index.ts'
+import { createGuard, rememberedGuard } from './index.ts'
 
 const node = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8' as PeerId
 const instance = '00000000-0000-4000-8000-00000000000a' as InstanceId
@@ -86,7 +86,7 @@ describe('guard', () => {
     docker.running.set('c1', instance)
     const ours = guard()
     const stopAtMs = bootTimeMs() + 1_500
-    await ours.allow(new Map([[instance, stopAtMs]]))
+    await ours.allow(new Map([[instance, { stopAtMs }]]))
     await docker.firstKill()
     expect(docker.killed.map(({ id }) => id)).to.deep.equal(['c1'])
     expect(docker.killed[0]?.atMs).to.be.at.least(stopAtMs)
@@ -97,12 +97,17 @@ describe('guard', () => {
     docker.running.set('c1', instance)
     docker.running.set('c2', 'stranger')
     const ours = guard()
-    await ours.allow(new Map([[instance, bootTimeMs() + 60_000]]))
+    const time = { stopAtMs: bootTimeMs() + 60_000, leaseEndMs: 7_000 }
+    await ours.allow(new Map([[instance, time]]), { offsetMs: 12.5, otherHouseholds: 4 })
     await docker.firstKill()
     expect(docker.killed.map(({ id }) => id)).to.deep.equal(['c2'])
-    const remembered = await rememberedStopTimes(runDir, bootId())
-    expect([...remembered.keys()]).to.deep.equal([instance])
-    expect(await rememberedStopTimes(runDir, 'another boot')).to.have.property('size', 0)
+    const remembered = await rememberedGuard(runDir, bootId())
+    expect([...remembered.times.keys()]).to.deep.equal([instance])
+    expect(remembered.times.get(instance)).to.have.property('leaseEndMs', 7_000)
+    expect(remembered.world).to.deep.equal({ offsetMs: 12.5, otherHouseholds: 4 })
+    const another = await rememberedGuard(runDir, 'another boot')
+    expect(another.times).to.have.property('size', 0)
+    expect(another.world).to.deep.equal({})
 
     docker.running.clear()
     const watcher = connect(join(runDir, 'guard.sock'))
@@ -117,7 +122,7 @@ describe('guard', () => {
     const ours = guard()
     docker.server.closeAllConnections()
     await new Promise((resolve) => docker.server.close(resolve))
-    await ours.allow(new Map([[instance, bootTimeMs() + 100]]))
+    await ours.allow(new Map([[instance, { stopAtMs: bootTimeMs() + 100 }]]))
     const watcher = connect(join(runDir, 'guard.sock'))
     await once(watcher, 'connect')
     // Longer than a guard with nothing to do stays.
@@ -135,7 +140,7 @@ describe('guard', () => {
 
   it('is one process, also when a second daemon asks, and comes back when killed', async () => {
     docker.running.set('c1', instance)
-    const times = new Map([[instance, bootTimeMs() + 60_000]])
+    const times = new Map([[instance, { stopAtMs: bootTimeMs() + 60_000 }]])
     const [first, second] = [guard(), guard()]
     await first.allow(times)
     await second.allow(times)

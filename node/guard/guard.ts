@@ -27,30 +27,49 @@ export type GuardInit = Readonly<{
 
 export interface Guard {
   /**
-   * Says until when (boot clock) each instance may run without a further word; the guard is on when
-   * this resolves. @throws {PotluckError} GUARD_UNAVAILABLE: nothing may be started then.
+   * Says until when each instance may run without a further word; the guard is on when this
+   * resolves. What is known of the world is for the next daemon. @throws {PotluckError} GUARD_UNAVAILABLE: nothing may be started then.
    */
-  allow(stopAtMs: ReadonlyMap<InstanceId, number>): Promise<void>
+  allow(times: ReadonlyMap<InstanceId, GuardTime>, world?: KnownWorld): Promise<void>
   /** Nothing runs any more: the file goes, and the process with it. */
   stop(): Promise<void>
 }
+
+export type GuardTime = Readonly<{
+  /** Boot clock. */
+  stopAtMs: number
+  /** Coordinator's time; absent: not known. */
+  leaseEndMs?: number
+}>
+
+/** What a daemon judges leases by and the next one cannot ask for while the coordinator is away. */
+export type KnownWorld = Readonly<{
+  /** Coordinator's time less the boot clock. */
+  offsetMs?: number | undefined
+  otherHouseholds?: number | undefined
+}>
+
+export type RememberedGuard = Readonly<{
+  times: ReadonlyMap<InstanceId, GuardTime>
+  world: KnownWorld
+}>
 
 /**
  * Until when the daemon before this one let each instance run, as its guard still knows it: what
  * makes a killed daemon's instances adoptable without the coordinator. Empty after a reboot.
  */
-export async function rememberedStopTimes(
-  runDir: string,
-  bootId: string,
-): Promise<ReadonlyMap<InstanceId, number>> {
+export async function rememberedGuard(runDir: string, bootId: string): Promise<RememberedGuard> {
   try {
     const file = guardFileCodec.decode(await readFile(join(runDir, 'guard.cbor')))
-    if (file.bootId !== bootId) return new Map()
-    return new Map(file.entries.map(({ instance, stopAtMs }) => [instance, stopAtMs]))
+    if (file.bootId !== bootId) return nothingRemembered
+    const times = new Map(file.entries.map(({ instance, ...time }) => [instance, time] as const))
+    return { times, world: file.world ?? {} }
   } catch {
-    return new Map() // none, or damaged: nothing is accounted for
+    return nothingRemembered // none, or damaged: nothing is accounted for
   }
 }
+
+const nothingRemembered: RememberedGuard = { times: new Map(), world: {} }
 
 const startMs = 10_000
 const stopMs = 5_000
@@ -65,9 +84,15 @@ export function createGuard(
   let entries = 0
   let last: Promise<void> = Promise.resolve()
 
-  const write = async (stopAtMs: ReadonlyMap<InstanceId, number>): Promise<void> => {
-    const entries = [...stopAtMs].map(([instance, atMs]) => ({ instance, stopAtMs: atMs }))
-    const bytes = guardFileCodec.encode({ v: 1, bootId, node, socketPath, entries })
+  const write = async (
+    times: ReadonlyMap<InstanceId, GuardTime>,
+    world: KnownWorld,
+  ): Promise<void> => {
+    const entries = [...times].map(([instance, time]) => ({ instance, ...time }))
+    const bytes = guardFileCodec.encode({
+      ...{ v: 1, bootId, node, socketPath, entries },
+      world: definedOf(world),
+    })
     const draft = await open(`${filePath}.tmp`, 'w', 0o600)
     try {
       await draft.writeFile(bytes)
@@ -110,12 +135,12 @@ export function createGuard(
     logger.info({ runDir }, 'the guard is on')
   }
   return {
-    allow(stopAtMs) {
+    allow(times, world = {}) {
       const step = last.then(async () => {
         await mkdir(runDir, { recursive: true, mode: 0o700 })
-        await write(stopAtMs)
-        entries = stopAtMs.size
-        if (stopAtMs.size > 0) await ensure()
+        await write(times, world)
+        entries = times.size
+        if (times.size > 0) await ensure()
       })
       last = step.catch(() => undefined)
       return step
@@ -130,6 +155,14 @@ export function createGuard(
       await gone.catch(() => logger.warn({ runDir }, 'the guard still has something to stop'))
       socket.destroy()
     },
+  }
+}
+
+/** Without what is undefined, which CBOR would keep. */
+function definedOf({ offsetMs, otherHouseholds }: KnownWorld) {
+  return {
+    ...(offsetMs === undefined ? {} : { offsetMs }),
+    ...(otherHouseholds === undefined ? {} : { otherHouseholds }),
   }
 }
 

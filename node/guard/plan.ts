@@ -4,10 +4,12 @@
  */
 import Type, { type Static } from 'typebox'
 import {
+  CountSchema,
   createCodec,
   InstanceIdSchema,
   ListSchema,
   PeerIdSchema,
+  TimeMsSchema,
 } from '../../protocol/wire/index.ts'
 
 /** The guard's file: written by the daemon before a container exists, and at each extension. */
@@ -23,8 +25,18 @@ export const GuardFileSchema = Type.Object({
       instance: InstanceIdSchema,
       /** On the boot clock. */
       stopAtMs: Type.Number({ minimum: 0 }),
+      /** Coordinator's time. For the next daemon: what it judges the instance by. */
+      leaseEndMs: Type.Optional(TimeMsSchema),
     }),
     64,
+  ),
+  /** What the daemon knew when it wrote: good for this boot. */
+  world: Type.Optional(
+    Type.Object({
+      /** Coordinator's time less the boot clock. */
+      offsetMs: Type.Optional(Type.Number()),
+      otherHouseholds: Type.Optional(CountSchema()),
+    }),
   ),
 })
 export type GuardFile = Static<typeof GuardFileSchema>

@@ -12,6 +12,8 @@ export interface CoordinatorTime {
   nowMs(): number | undefined
   /** Takes a time that the coordinator wrote after `sentMs` (boot clock). */
   take(timeMs: number, sentMs: number): void
+  /** Coordinator's time less the boot clock: good for this boot, whoever reads it. */
+  readonly offsetMs: number | undefined
   /** When the boot clock will read at the coordinator's `timeMs`. */
   bootMsAt(timeMs: number): number | undefined
 }
@@ -23,6 +25,9 @@ export function createCoordinatorTime({ clock }: { readonly clock: Clock }): Coo
     nowMs: () => (offsetMs === undefined ? undefined : clock.nowMs() + offsetMs),
     take(timeMs, sentMs) {
       offsetMs = timeMs - sentMs
+    },
+    get offsetMs() {
+      return offsetMs
     },
     bootMsAt: (timeMs) => (offsetMs === undefined ? undefined : timeMs - offsetMs),
   }

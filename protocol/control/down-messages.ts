@@ -3,7 +3,7 @@
  * to beats are not signed; what must outlive it (orders, lists, tickets) is, and travels as bytes.
  */
 import Type, { type Static } from 'typebox'
-import { PeerHintSchema } from '../orders/index.ts'
+import { BanNewsSchema, PeerHintSchema } from '../orders/index.ts'
 import {
   BundleIdSchema,
   BytesSchema,
@@ -25,7 +25,8 @@ export const WelcomeSchema = Type.Object({
   type: Type.Literal('welcome'),
   certificate: SignedSchema,
   roster: SignedSchema,
-  bans: SignedSchema,
+  /** Absent where the hello named this very list: a long one is a megabyte. */
+  bans: Type.Optional(SignedSchema),
   /** The coordinator's time when it wrote this. */
   timeMs: TimeMsSchema,
   /** Keys the DHT's ids, so that an outsider cannot list who holds what. */
@@ -52,6 +53,10 @@ export const BeatAnswerSchema = Type.Object({
   timeMs: TimeMsSchema,
   /** What is not renewed runs out at its lease's end. */
   renewals: ListSchema(RenewalSchema, instancesMax),
+  /** The newest pulse: kept in memory and shown to peers that ask for it. */
+  pulse: Type.Optional(SignedSchema),
+  /** Households other than the peer's own that are connected now, as the coordinator sees them. */
+  otherHouseholds: Type.Optional(CountSchema()),
   /** How many one-time keys the next beat should bring. */
   keysWanted: CountSchema(64),
 })
@@ -59,11 +64,13 @@ export type BeatAnswer = Static<typeof BeatAnswerSchema>
 
 const OrderSchema = Type.Object({ type: Type.Literal('order'), order: SignedSchema })
 const RevokeSchema = Type.Object({ type: Type.Literal('revoke'), revocation: SignedSchema })
-/** Newer lists; either may be absent. */
+/** Newer lists; any may be absent. */
 const ListsSchema = Type.Object({
   type: Type.Literal('lists'),
   roster: Type.Optional(SignedSchema),
   bans: Type.Optional(SignedSchema),
+  /** The next ban list as a change of the one before. */
+  banNews: Type.Optional(BanNewsSchema),
 })
 /** More holders of a bundle that this peer fetches. */
 const HoldersSchema = Type.Object({

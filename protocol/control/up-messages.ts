@@ -32,12 +32,16 @@ export const HelloSchema = Type.Object({
   version: TextSchema(64),
   /** The highest this peer knows; the coordinator shows its certificate if it has a higher one. */
   term: TermSchema,
+  /** What certifies that term: a coordinator that was deposed is told so by it. */
+  certificate: Type.Optional(SignedSchema),
   rosterNumber: CountSchema(),
   banNumber: CountSchema(),
   /** Listening addresses. */
   addrs: ListSchema(MultiaddrSchema, 16),
   /** The newest signed verdict of each address family on whether this peer can be dialled. */
   verdicts: Type.Optional(ListSchema(SignedSchema, 2)),
+  /** The newest pulse that this peer knows: a coordinator that has gone back is told so by it. */
+  pulse: Type.Optional(SignedSchema),
   /** A {@link NodeKeys} with `replaces`. */
   keys: SignedSchema,
   capacity: Type.Optional(CapacitySchema),

@@ -40,7 +40,7 @@ describe('mesh', function () {
     const connection = await dialPeer(stranger, addressOf(careful), { signal: signal() })
     bans.add(addressOf(stranger).peer)
     const closed = once(connection as unknown as EventTarget, 'close', { signal: signal() })
-    await disconnect(careful, addressOf(stranger).peer, { signal: signal() })
+    disconnect(careful, addressOf(stranger).peer)
     await closed
     await dialPeer(careful, addressOf(stranger), { signal: signal() }).then(
       () => expect.fail('a banned peer was dialled'),

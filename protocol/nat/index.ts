@@ -1,5 +1,5 @@
 /** Homes as they are: behind NAT, and reached all the same. */
-export { openVerdict } from './ask-dial-back.ts'
+export { askDialBack, openVerdict } from './ask-dial-back.ts'
 export { type Verdict, verdictCodec } from './dial-back-wire.ts'
 export {
   type HelperComponents,
@@ -9,4 +9,5 @@ export {
   startHelper,
   startHome,
 } from './homes.ts'
+export { createKeyedRate, type KeyedRate } from './keyed-rate.ts'
 export { type Reach, type Reachability, unknownReach } from './reach.ts'

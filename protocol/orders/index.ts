@@ -1,4 +1,13 @@
 /** Orders: what the coordinator signs, how a receiver verifies it, and when it applies. */
+export {
+  type BanNews,
+  BanNewsSchema,
+  banChangesMax,
+  banListAfter,
+  banNewsCodec,
+  banNewsOf,
+  sortedBans,
+} from './ban-news.ts'
 export { type OrderRefusal, OrderRefusedError } from './errors.ts'
 export {
   type AllocationContext,

@@ -9,6 +9,8 @@ import {
   allocationCodec,
   banListCodec,
   createTermKeeper,
+  type Pulse,
+  pulseCodec,
   revocationCodec,
   rosterCodec,
   type TermCertificate,
@@ -117,6 +119,14 @@ export async function orderFixture(salt = 'fixture') {
           previous,
           issuedMs: nowMs,
           bans: banned.map((peer) => ({ peer, reason: 'test', sinceMs: nowMs })),
+        }),
+      ),
+    signPulse: (changes: Partial<Pulse> = {}) =>
+      orders.sign(
+        'pulse',
+        pulseCodec.encode({
+          ...base,
+          ...{ number: 1, timeMs: nowMs, settled: true, holding: false, ...changes },
         }),
       ),
     signCertificate: (changes: Partial<TermCertificate>) => {

@@ -176,7 +176,19 @@ export const RosterSchema = Type.Object({
 })
 export type Roster = Static<typeof RosterSchema>
 
-/** Refused peers. Numbered and chained by the hash of the list before it. */
+/** As many as a list of the longest reasons has room for within its bytes. */
+export const bansMax = 10_000
+
+/** A refused peer. The evidence stays with the coordinator: a list must hold thousands of these. */
+export const BanSchema = Type.Object({
+  peer: PeerIdSchema,
+  /** A short code, as `lease-violation`. A pattern, so that older peers take codes that are new. */
+  reason: Type.String({ pattern: '^[a-z][a-z-]{0,15}$', maxLength: 16 }),
+  sinceMs: TimeMsSchema,
+})
+export type Ban = Static<typeof BanSchema>
+
+/** Refused peers, by peer id. Numbered and chained by the hash of the list before it. */
 export const BanListSchema = Type.Object({
   v: version,
   network: NetworkIdSchema,
@@ -185,12 +197,27 @@ export const BanListSchema = Type.Object({
   /** SHA-256 of the payload of list `number - 1`; zeroes for the first. */
   previous: BytesSchema(32, 32),
   issuedMs: TimeMsSchema,
-  bans: ListSchema(
-    Type.Object({ peer: PeerIdSchema, reason: TextSchema(256), sinceMs: TimeMsSchema }),
-    10_000,
-  ),
+  bans: ListSchema(BanSchema, bansMax),
 })
 export type BanList = Static<typeof BanListSchema>
+
+/**
+ * The coordinator's word that it lives: made each few seconds, carried in answers to beats and handed
+ * from peer to peer. To a node without a lease it says whether others may have its slot by now.
+ */
+export const PulseSchema = Type.Object({
+  v: version,
+  network: NetworkIdSchema,
+  term: TermSchema,
+  /** Only rises within a term, over restarts too. */
+  number: CountSchema(),
+  timeMs: TimeMsSchema,
+  /** False during the reconnect window after a start: nothing silent is replaced yet. */
+  settled: Type.Boolean(),
+  /** The brake is on: nothing silent is replaced. */
+  holding: Type.Boolean(),
+})
+export type Pulse = Static<typeof PulseSchema>
 
 /** A peer's fresh one-time X25519 keys, signed by its identity. */
 export const NodeKeysSchema = Type.Object({
@@ -215,4 +242,5 @@ export const allocationSecretsCodec = createCodec('allocation secrets', Allocati
 export const revocationCodec = createCodec('revocation', RevocationSchema, { maxBytes: 2_048 })
 export const rosterCodec = createCodec('roster', RosterSchema, { maxBytes })
 export const banListCodec = createCodec('ban list', BanListSchema, { maxBytes })
+export const pulseCodec = createCodec('pulse', PulseSchema, { maxBytes: 512 })
 export const nodeKeysCodec = createCodec('node keys', NodeKeysSchema, { maxBytes: 4_096 })

@@ -18,7 +18,9 @@ import { PotluckError } from '../errors.ts'
 import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { isRelayed, type Mesh } from '../mesh/index.ts'
+import type { PulseKeeper } from '../pulse/index.ts'
 import type { Signed } from '../wire/index.ts'
+import type { BanFeed } from './ban-feed.ts'
 import type { PeerLists } from './lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
 import type { PeerTerm } from './term.ts'
@@ -65,7 +67,9 @@ export type PeerControlComponents = Readonly<{
   term: PeerTerm
   time: CoordinatorTime
   lists: PeerLists
+  bans: Pick<BanFeed, 'take'>
   keys: OneTimeKeys
+  pulses: PulseKeeper
   clock: Clock
   random: () => number
   logger: Logger
@@ -81,7 +85,7 @@ export function createPeerControl(
   components: PeerControlComponents,
 ): ControlLink {
   const { handlers } = init
-  const { mesh, term, time, lists, keys, clock, logger } = components
+  const { mesh, term, time, lists, bans, keys, pulses, clock, logger } = components
   const { keeper } = term
   let stopped = false
   let coordinator: PeerId = keeper.coordinator
@@ -115,10 +119,11 @@ export function createPeerControl(
       link = open()
     })
   }
-  const takeLists = (offered: { roster?: Signed; bans?: Signed }): void => {
+  const takeLists = (offered: Extract<DownMessage, { readonly type: 'lists' }>): void => {
     lists.take(offered).catch((error: unknown) => {
       logger.error({ error }, 'the coordinator sent a list that cannot be taken')
     })
+    if (offered.banNews) void bans.take(offered.banNews, coordinator)
   }
   const takeRefill = (wanted: number): void => {
     if (wanted === 0 || refilling || refill) return
@@ -156,8 +161,10 @@ export function createPeerControl(
       role: init.role,
       version: init.version,
       term: keeper.term,
+      certificate: keeper.certificate,
       rosterNumber: lists.rosterNumber,
       banNumber: lists.banNumber,
+      ...(pulses.newest && { pulse: pulses.newest.signed }),
       ...{ addrs: [], ...whereabouts() },
       keys: await keys.fresh(keysInUse),
       ...newCapacity(capacity, { isFirst: true }),
@@ -197,6 +204,7 @@ export function createPeerControl(
           },
           onBeatAnswer(answer, sentMs) {
             time.take(answer.timeMs, sentMs)
+            if (answer.pulse) takePulse(answer.pulse, { pulses, logger })
             takeRefill(answer.keysWanted)
             handlers.onBeatAnswer?.(answer, sentMs)
           },
@@ -221,5 +229,16 @@ export function createPeerControl(
       await moving
       await link.stop(options)
     },
+  }
+}
+
+function takePulse(
+  pulse: Signed,
+  { pulses, logger }: Pick<PeerControlComponents, 'pulses' | 'logger'>,
+): void {
+  try {
+    pulses.take(pulse)
+  } catch (error) {
+    logger.error({ error }, 'the coordinator sent a pulse that cannot be taken')
   }
 }

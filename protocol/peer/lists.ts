@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto'
 import type { PeerId } from '../ids.ts'
 import {
   type BanList,
+  type BanNews,
+  banListAfter,
   banListCodec,
   judgeBanList,
   judgeRoster,
@@ -23,7 +25,7 @@ export interface PeerLists {
   /** 0 before the first. */
   readonly rosterNumber: number
   readonly banNumber: number
-  /** The newest ban list as signed, to be shown to others. */
+  /** The newest ban list as signed, to be shown to others; undefined before the first. */
   readonly signedBans: Signed | undefined
   isCache(peer: PeerId): boolean
   isBanned(peer: PeerId): boolean
@@ -35,6 +37,12 @@ export interface PeerLists {
    * @throws {OrderRefusedError} STALE_LIST, BROKEN_CHAIN, STALE_TERM, UNKNOWN_TERM, WRONG_NETWORK
    */
   take(lists: { readonly roster?: Signed; readonly bans?: Signed }): Promise<void>
+  /**
+   * Takes the next ban list as a change of the one held. `gap`: another list than the one held is
+   * its base, so the whole list must be asked for; nothing was verified then.
+   * @throws as {@link take}
+   */
+  takeBanNews(news: BanNews): Promise<'taken' | 'known' | 'gap'>
 }
 
 export type PeerListsInit = Readonly<{
@@ -85,6 +93,11 @@ export async function openPeerLists(
     bans = nextBans
     for (const peer of nextBans?.peers ?? []) if (!before?.peers.has(peer)) onBanned(peer)
   }
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work)
+    turn = done.catch(() => undefined)
+    return done
+  }
   return {
     get rosterNumber() {
       return roster?.number ?? 0
@@ -102,11 +115,17 @@ export async function openPeerLists(
       (roster?.members ?? [])
         .filter((member) => member.role === role)
         .map(({ peer, addrs }) => ({ peer, addrs })),
-    take(lists) {
-      const done = turn.then(() => takeNow(lists))
-      turn = done.catch(() => undefined)
-      return done
-    },
+    take: (lists) => inTurn(() => takeNow(lists)),
+    takeBanNews: (news) =>
+      inTurn(async () => {
+        if (!bans) return 'gap'
+        if (news.number <= bans.list.number) return 'known'
+        const follows = news.number === bans.list.number + 1
+        if (!follows || Buffer.compare(news.previous, bans.hash) !== 0) return 'gap'
+        const payload = banListCodec.encode(banListAfter(bans.list, news))
+        await takeNow({ bans: { payload, signature: news.signature } })
+        return 'taken'
+      }),
   }
 }
 

@@ -18,9 +18,11 @@ import { createMesh, disconnect, type Mesh, type Region } from '../mesh/index.ts
 import { type HomeReach, startHelper, startHome } from '../nat/index.ts'
 import type { Network } from '../network/index.ts'
 import type { TermKeeper } from '../orders/index.ts'
+import { createPulseKeeper, type PulseKeeper, servePulse } from '../pulse/index.ts'
 import { createKeyRing } from '../sealing/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
+import { startBanFeed } from './ban-feed.ts'
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
 import { helpersOf, isDialable, rememberMembers } from './helpers.ts'
 import { openPeerLists, type PeerLists } from './lists.ts'
@@ -83,6 +85,8 @@ export interface Peer {
   readonly time: CoordinatorTime
   readonly lists: PeerLists
   readonly keys: OneTimeKeys
+  /** The coordinator's newest sign of life; other peers are told it when they ask. */
+  readonly pulses: PulseKeeper
   readonly mesh: Mesh
   /** Whether this host can be dialled, and how it fares at punching. */
   readonly reach: HomeReach
@@ -97,8 +101,6 @@ export interface Peer {
   stop(): Promise<void>
 }
 
-const disconnectMs = 5_000
-
 /**
  * Starts a host and loads what was persisted; speaks to nobody before `connect`.
  * @throws {OrderRefusedError} the network file is of another network than the store.
@@ -110,9 +112,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const identity = await identityFromSeed(init.seed)
   const term = await openPeerTerm(network, { store })
   const time = createCoordinatorTime({ clock })
-  const cut = (banned: PeerId): void => {
-    void disconnect(mesh, banned, { signal: AbortSignal.timeout(disconnectMs) })
-  }
+  const cut = (banned: PeerId): void => disconnect(mesh, banned)
   const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
@@ -148,6 +148,8 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const tickets = createTicketVerifier({ keeper: term.keeper, time })
   const members = rememberMembers(tickets)
   const allowPrivate = init.testbed ?? false
+  const pulses = createPulseKeeper({ keeper: term.keeper })
+  const stopPulse = await servePulse({ mesh, pulses, clock })
   const stopHelper =
     role === 'cache'
       ? await startHelper(
@@ -167,11 +169,17 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   )
   let dhtSecret: Uint8Array | undefined
   let control: ControlLink | undefined
+  const bans = await startBanFeed({
+    ...{ mesh, lists, clock, random, logger },
+    isUp: () => control?.isUp ?? false,
+  })
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
     await control?.stop()
+    await bans.stop()
     await reach.stop()
     await stopHelper?.()
+    await stopPulse()
     await mesh.stop()
   }
   return {
@@ -183,6 +191,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     time,
     lists,
     keys,
+    pulses,
     mesh,
     reach,
     memberSecret: () => dhtSecret,
@@ -200,7 +209,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
           },
           verdicts: () => reach.verdicts,
         },
-        { mesh, term, time, lists, keys, clock, random, logger },
+        { mesh, term, time, lists, bans, keys, pulses, clock, random, logger },
       )
       return control
     },

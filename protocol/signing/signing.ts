@@ -17,6 +17,7 @@ export type SignedKind =
   | 'ticket'
   | 'roster'
   | 'ban-list'
+  | 'pulse'
   | 'node-keys'
   | 'reach'
 

@@ -16,6 +16,7 @@ import { createInterface } from 'node:readline'
 import { expect } from 'chai'
 import { identityFromSeed, loadSeed } from '../../protocol/identity/index.ts'
 import { readNetworkFile } from '../../protocol/network/index.ts'
+import { createTermKeeper } from '../../protocol/orders/index.ts'
 import { pantryEntry } from './cli.fixture.ts'
 import { main } from './main.ts'
 
@@ -134,6 +135,48 @@ describe('potluck network create', () => {
     rmSync(join(folder, 'network.json'))
     expect((await create()).code, 'a root key alone is enough to stop').to.equal(1)
     expect(readdirSync(folder)).to.not.include('network.json')
+  })
+})
+
+describe('potluck network term', () => {
+  const address = '/ip4/127.0.0.1/tcp/4001'
+  const term = (...more: string[]) => potluck(['network', 'term', '--dir', folder, ...more])
+
+  beforeEach(async () => {
+    const args = ['network', 'create', '--dir', folder, '--coordinator-address', address]
+    expect((await potluck(args)).code).to.equal(0)
+  })
+
+  it('raises the term, with another order key, in a file that peers accept', async () => {
+    const orderKey = join(folder, 'coordinator/order.key')
+    const before = readFileSync(orderKey, 'latin1')
+    const first = await readNetworkFile(join(folder, 'network.json'))
+    const { code, stdout } = await term('--json')
+    expect(code).to.equal(0)
+    expect(JSON.parse(stdout)).to.include({ term: 2, network: first.network })
+    const raised = await readNetworkFile(join(folder, 'network.json'))
+    expect(raised.rootKey).to.deep.equal(first.rootKey)
+    const keeper = createTermKeeper(first, first.certificate)
+    expect(keeper.offer(raised.certificate)).to.equal(true)
+    expect(keeper.term).to.equal(2)
+    expect(readFileSync(orderKey, 'latin1')).to.not.equal(before)
+    expect(readFileSync(`${orderKey}.term-1`, 'latin1')).to.equal(before)
+    expect(statSync(orderKey).mode & 0o777).to.equal(0o600)
+    expect(JSON.parse((await term('--term', '7', '--json')).stdout).term).to.equal(7)
+  })
+
+  it('never lowers it, and takes no other network’s root key', async () => {
+    const before = readFileSync(join(folder, 'network.json'), 'latin1')
+    const low = await term('--term', '1')
+    expect(low.code).to.equal(1)
+    expect(low.stderr).to.contain('the network file is of term 1')
+    const other = join(folder, 'other.key')
+    writeFileSync(other, `${'ab'.repeat(32)}\n`)
+    const wrong = await term('--root-key', other)
+    expect(wrong.code).to.equal(1)
+    expect(wrong.stderr).to.contain('the root key is not that of network')
+    expect((await term('--term', 'x')).code).to.equal(2)
+    expect(readFileSync(join(folder, 'network.json'), 'latin1')).to.equal(before)
   })
 })
 

@@ -6,6 +6,7 @@ import { Command } from 'commander'
 import { PotluckError } from '../../protocol/errors.ts'
 import { networkFiles } from '../network/files.ts'
 import type { CliContext } from './cli-context.ts'
+import { networkTermCommand } from './network-term.ts'
 import { UsageError } from './report-error.ts'
 
 type CreateOptions = Readonly<{
@@ -49,6 +50,7 @@ export function networkCommand(context: CliContext): Command {
       ].join('\n'),
     )
   create.action(async () => createFiles(create.opts<CreateOptions>(), context))
+  noun.addCommand(networkTermCommand(context))
   return noun
 }
 

@@ -1,10 +1,10 @@
 /**
- * Which household a peer belongs to, from the address that we see it at: what shares one line
+ * Which household a peer belongs to, from the address that it is seen at: what shares one line
  * fails together. A public IPv4 address or an IPv6 /64; within the network file's
  * `householdPerAddress` prefixes (a company's LAN, a test bed) each address is one.
  */
 import { multiaddr } from '@multiformats/multiaddr'
-import { parseAddressRanges } from '../../protocol/address/index.ts'
+import { classifyAddress, parseAddressRanges } from '../address/index.ts'
 
 export type HouseholdOf = (observedAddr: string) => string
 
@@ -16,6 +16,25 @@ export function createHouseholds(householdPerAddress: readonly string[]): Househ
     if (ip === undefined) return `unknown ${observedAddr}`
     if (!ip.includes(':') || perAddress.has(ip)) return ip
     return `${expand(ip).slice(0, 4).join(':')}::/64`
+  }
+}
+
+/**
+ * The public network that an address leads to, for who wonders whether its own line is up: the
+ * household, or undefined for what may be on the same side of the line (private addresses outside
+ * of the prefixes, relays).
+ * @throws {AddressRangeError} a prefix that is no CIDR.
+ */
+export function createNetworkOf(
+  householdPerAddress: readonly string[],
+): (addr: string) => string | undefined {
+  const householdOf = createHouseholds(householdPerAddress)
+  const perAddress = parseAddressRanges(householdPerAddress, 'householdPerAddress')
+  return (addr) => {
+    const ip = ipOf(addr)
+    if (ip === undefined) return undefined
+    const isApart = perAddress.has(ip) || classifyAddress(ip) === 'public'
+    return isApart ? householdOf(addr) : undefined
   }
 }
 

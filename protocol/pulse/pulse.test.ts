@@ -1,0 +1,111 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { FakeClock, systemClock } from '../clock.ts'
+import { PotluckError } from '../errors.ts'
+import type { Term } from '../ids.ts'
+import { dialPeer } from '../mesh/index.ts'
+import { addressOf, createMeshStreet } from '../mesh/mesh.fixture.ts'
+import { pulseCodec } from '../orders/index.ts'
+import { nowMs, orderFixture } from '../orders/orders.fixture.ts'
+import { createSigner } from '../signing/index.ts'
+import { askPulse, createPulseKeeper, servePulse } from './index.ts'
+
+const signal = AbortSignal.timeout(30_000)
+const codeOf = (work: () => unknown): string => {
+  try {
+    return String(work())
+  } catch (error) {
+    if (error instanceof PotluckError) return error.code
+    throw error
+  }
+}
+
+describe('pulses', () => {
+  it('are kept if newer, and never gone back on', async () => {
+    const f = await orderFixture()
+    const pulses = createPulseKeeper(f)
+    fc.assert(
+      fc.property(fc.array(fc.nat(50), { minLength: 1 }), (numbers) => {
+        for (const number of numbers) {
+          const before = pulses.newest?.pulse.number ?? -1
+          expect(pulses.take(f.signPulse({ number }))).to.equal(number > before)
+          expect(pulses.newest?.pulse.number).to.equal(Math.max(before, number))
+        }
+      }),
+    )
+  })
+
+  it('are the coordinator’s own, of this network and term, and no other kind of order', async () => {
+    const f = await orderFixture()
+    const pulses = createPulseKeeper(f)
+    const genuine = f.signPulse({ number: 7 })
+    const forged = { ...genuine, payload: f.signPulse({ number: 8 }).payload }
+    expect(codeOf(() => pulses.take(forged))).to.equal('BAD_SIGNATURE')
+    const asBans = f.orders.sign('ban-list', genuine.payload)
+    expect(codeOf(() => pulses.take(asBans))).to.equal('BAD_SIGNATURE')
+    const stranger = createSigner(new Uint8Array(randomBytes(32)))
+    expect(codeOf(() => pulses.take(stranger.sign('pulse', genuine.payload)))).to.equal(
+      'BAD_SIGNATURE',
+    )
+    expect(codeOf(() => pulses.take(f.signPulse({ network: '0'.repeat(32) as never })))).to.equal(
+      'WRONG_NETWORK',
+    )
+    expect(pulses.newest).to.equal(undefined)
+  })
+
+  it('of a deposed coordinator are refused, and those of its successor outrank them', async () => {
+    const f = await orderFixture()
+    const pulses = createPulseKeeper(f)
+    pulses.take(f.signPulse({ number: 900 }))
+    const successor = createSigner(new Uint8Array(32).fill(5))
+    f.keeper.offer(f.signCertificate({ term: 2 as Term, orderKey: successor.publicKey }))
+    expect(codeOf(() => pulses.take(f.signPulse({ number: 901 })))).to.equal('BAD_SIGNATURE')
+    const held = pulses.newest?.pulse
+    if (!held) throw new Error('no pulse is held')
+    const next = { ...held, term: 2 as Term, number: 1, timeMs: nowMs }
+    expect(pulses.take(successor.sign('pulse', pulseCodec.encode(next)))).to.equal(true)
+  })
+
+  describe('between hosts', () => {
+    const street = createMeshStreet()
+    afterEach(() => street.stop())
+
+    it('are told from memory to whoever asks, and no more than so often', async () => {
+      const f = await orderFixture()
+      const pulses = createPulseKeeper(f)
+      const [asker, teller] = [await street.host(), await street.host()]
+      const clock = new FakeClock(0)
+      const stop = await servePulse({ mesh: teller, pulses, clock })
+      const connection = await dialPeer(asker, addressOf(teller), { signal })
+      expect(await askPulse(connection, { signal })).to.deep.equal({})
+      pulses.take(f.signPulse({ number: 3 }))
+      const { pulse } = await askPulse(connection, { signal })
+      expect(pulse).to.deep.equal(f.signPulse({ number: 3 }))
+      let answered = 2
+      for (let more = 0; more < 20; more++) {
+        await askPulse(connection, { signal }).then(
+          () => answered++,
+          () => undefined,
+        )
+      }
+      expect(answered).to.equal(10)
+      await clock.advance(4_000)
+      expect(await askPulse(connection, { signal })).to.have.property('pulse')
+      await stop()
+    })
+
+    it('are asked of a host that floods or says nonsense without harm', async () => {
+      const f = await orderFixture()
+      const pulses = createPulseKeeper(f)
+      const [liar, teller] = [await street.host(), await street.host()]
+      const stop = await servePulse({ mesh: teller, pulses, clock: systemClock })
+      const connection = await dialPeer(liar, addressOf(teller), { signal })
+      const stream = await connection.newStream('/potluck/pulse/1', { signal })
+      stream.send(new Uint8Array(randomBytes(5_000)))
+      await new Promise((resolve) => stream.addEventListener('close', resolve, { once: true }))
+      expect(await askPulse(connection, { signal })).to.deep.equal({})
+      await stop()
+    })
+  })
+})
