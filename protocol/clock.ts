@@ -12,6 +12,8 @@ export interface Clock {
   nowMs(): number
   /** Resolves after `ms`. @throws the signal's reason when aborted. */
   sleep(ms: number, options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Aborted after `ms`; keeps no process alive. The deadline of what is remote. */
+  timeout(ms: number): AbortSignal
 }
 
 /** Stays open: a busy node asks for the time a thousand times a second, and opening takes longest. */
@@ -36,6 +38,7 @@ export function bootId(): string {
 export const systemClock: Clock = {
   nowMs: bootTimeMs,
   sleep: (ms, { signal } = {}) => sleep(ms, undefined, signal ? { signal } : {}),
+  timeout: (ms) => AbortSignal.timeout(ms),
 }
 
 type Sleeper = Readonly<{ atMs: number; wake: () => void }>
@@ -64,6 +67,12 @@ export class FakeClock implements Clock {
     }
     this.#sleepers.push({ atMs: this.#nowMs + ms, wake })
     return promise
+  }
+
+  timeout(ms: number): AbortSignal {
+    const late = new AbortController()
+    void this.sleep(ms).then(() => late.abort(new DOMException(`${ms} ms`, 'TimeoutError')))
+    return late.signal
   }
 
   /** Moves time on by `ms`, waking sleepers in order; each runs before the next is woken. */

@@ -74,7 +74,7 @@ export async function openBrakeWatch(
     if (checking || atMs < checkDueMs || stopped.signal.aborted) return
     checkDueMs = atMs + checkEveryMs
     checking = ownChecks({
-      signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(checkMs)]),
+      signal: AbortSignal.any([stopped.signal, clock.timeout(checkMs)]),
     })
       .catch(() => false)
       .then((isSound) => {

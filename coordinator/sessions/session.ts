@@ -64,11 +64,11 @@ export async function serveSession(
     const isRefusal = error instanceof PotluckError
     const fault = { code: isRefusal ? error.code : 'ENDED', message: error.message }
     const lastWord = isRefusal
-      ? channel.write({ type: 'refused', fault }, { signal: AbortSignal.timeout(farewellMs) })
+      ? channel.write({ type: 'refused', fault }, { signal: clock.timeout(farewellMs) })
       : Promise.resolve()
     ended.abort(error)
     void lastWord
-      .then(() => channel.close({ signal: AbortSignal.timeout(farewellMs) }))
+      .then(() => channel.close({ signal: clock.timeout(farewellMs) }))
       .catch(() => undefined)
       .then(() => clock.sleep(isRefusal ? farewellMs : 0))
       .then(() => channel.abort(error))

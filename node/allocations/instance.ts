@@ -81,7 +81,7 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
     init.onChange(report())
   }
   const call = (): { signal: AbortSignal } => ({
-    signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(engineMs)]),
+    signal: AbortSignal.any([stopping.signal, clock.timeout(engineMs)]),
   })
   const find = async (options: { readonly signal: AbortSignal }) =>
     (await engine.list(options)).find((container) => container.instance === order.instance)
@@ -169,7 +169,7 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
   const clear = async (): Promise<void> => {
     for (;;) {
       try {
-        const signal = AbortSignal.timeout(engineMs + graceMs)
+        const signal = clock.timeout(engineMs + graceMs)
         const container = await find({ signal })
         if (container) await engine.remove(container.id, { signal, graceMs })
         if (!init.keepsImage(fault)) await engine.removeImage(secrets.manifestDigest, { signal })

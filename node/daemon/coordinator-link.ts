@@ -53,7 +53,8 @@ export interface CoordinatorLink {
 
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
-  const { line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour, clock, logger } = parts
+  const { line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour, clock, logger } =
+    parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -116,7 +117,7 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     onBeatAnswer(answer, sentMs) {
       misbehaviour.answered()
       line.roundTrip(clock.nowMs() - sentMs)
-      line.roundTrip(systemClock.nowMs() - sentMs)
+      line.roundTrip(clock.nowMs() - sentMs)
       leases.learn({ otherHouseholds: answer.otherHouseholds })
       allocations
         .renew(answer.renewals)

@@ -98,8 +98,8 @@ async function askRound(
   components: LeaseWatchComponents & { readonly witnesses: Witnesses },
   stopped: AbortSignal,
 ): Promise<void> {
-  const { mesh, pulses, time, witnesses, logger } = components
-  const signal = AbortSignal.any([stopped, AbortSignal.timeout(askMs)])
+  const { mesh, pulses, time, witnesses, clock, logger } = components
+  const signal = AbortSignal.any([stopped, clock.timeout(askMs)])
   await Promise.all(
     (await candidates(components)).map(async (peer) => {
       try {

@@ -188,12 +188,7 @@ function createSession(init: ControlLinkInit, connection: Connection, parts: Com
     handlers.onBeatAnswer(message, sentMs)
   }
   const handshake = async (): Promise<Channel<DownMessage, UpMessage>> => {
-    const late = new AbortController()
-    const signal = AbortSignal.any([ended.signal, late.signal])
-    clock
-      .sleep(handshakeMs, { signal: ended.signal })
-      .then(() => late.abort(new PotluckError('CONTROL_LATE', `no welcome in ${handshakeMs} ms`)))
-      .catch(() => undefined) // the stream has ended
+    const signal = AbortSignal.any([ended.signal, clock.timeout(handshakeMs)])
     const stream = await connection.newStream(controlProtocol, {
       signal,
       runOnLimitedConnection: true,

@@ -36,7 +36,7 @@ export async function servePulse({
     const channel = openChannel(stream, {
       ...{ inbound: pulseAskCodec, outbound: pulseAnswerCodec, ...pulseLimits },
     })
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(answerMs)])
+    const signal = AbortSignal.any([stopped.signal, clock.timeout(answerMs)])
     try {
       await channel.read({ signal })
       const pulse = pulses.newest?.signed

@@ -4,6 +4,7 @@ import { silentLogger } from '../log/index.ts'
 import { createPeerBook } from './peer-book.ts'
 import type { RequesterSession } from './requester.ts'
 import { Senders } from './senders.ts'
+import { transferClock } from './swarm.ts'
 
 const bundle = 'bundle' as BundleId
 const hint = (peer: string) => ({ peer: peer as PeerId, addresses: [] })
@@ -28,7 +29,11 @@ function street() {
       isConnected: () => false,
       stop: async () => undefined,
     },
-    clock: { nowMs: () => nowMs, sleep: () => Promise.reject(new Error('not used')) },
+    clock: {
+      ...transferClock,
+      nowMs: () => nowMs,
+      sleep: () => Promise.reject(new Error('not used')),
+    },
     busyMs: () => busyMs,
     random: () => {
       drawn = (drawn * 16807) % 2147483647

@@ -35,6 +35,7 @@ import type { LinkRates } from './wire.ts'
 export const transferClock: Clock = {
   nowMs: () => performance.now(),
   sleep: (ms, { signal } = {}) => sleep(ms, undefined, signal ? { signal } : {}),
+  timeout: (ms) => AbortSignal.timeout(ms),
 }
 
 export type SwarmInit = Readonly<{

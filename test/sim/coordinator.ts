@@ -2,6 +2,7 @@
  * The coordinator of the simulation: its control plane whole, over a simulated disk and host. What
  * it promised is read from its own records; what it knows is not helped by the world.
  */
+import { noAudit, openBanBook } from '../../coordinator/bans/index.ts'
 import { type ControlPlane, startControlPlane } from '../../coordinator/control-plane.ts'
 import {
   createGroups,
@@ -93,11 +94,16 @@ export class SimCoordinator {
       { caches },
       { store, sealer, signer: orderSigner, ...certificate, nowMs },
     )
+    const bans = await openBanBook({
+      ...{ store, signer: orderSigner, network: certificate.network, term: certificate.term },
+      ...{ clock, nowMs, audit: noAudit, logger },
+      isTrusted: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
+    })
     const host = internet.host({ peer: identity.peer, machine, life })
     this.#plane = await startControlPlane(
       { network, certificate, numbers: defaultLeaseNumbers },
       {
-        ...{ store, sealer, mesh: host.mesh, lists, groups, orderSigner },
+        ...{ store, sealer, mesh: host.mesh, lists, bans, groups, orderSigner },
         ...{ clock, nowMs, wallMs, logger },
       },
     )

@@ -3,14 +3,15 @@
  * run. Its file is gone with the power, and so is all that it was for.
  */
 
-import type { Guard } from '../../node/guard/index.ts'
+import type { Guard, GuardTime, KnownWorld, rememberedGuard } from '../../node/guard/index.ts'
 import type { InstanceId } from '../../protocol/ids.ts'
 import type { Machine } from './world/machine.ts'
 
 export class SimGuard implements Guard {
   readonly #machine: Machine
   readonly #stop: (instance: InstanceId) => void
-  #stopAtMs: ReadonlyMap<InstanceId, number> = new Map()
+  #times: ReadonlyMap<InstanceId, GuardTime> = new Map()
+  #world: KnownWorld = {}
 
   /** @param stop kills the instance's container */
   constructor(init: Readonly<{ machine: Machine; stop: (instance: InstanceId) => void }>) {
@@ -19,23 +20,26 @@ export class SimGuard implements Guard {
   }
 
   /** What the daemon's next life finds. */
-  remembered(): ReadonlyMap<InstanceId, number> {
-    return this.#stopAtMs
+  remembered(): Awaited<ReturnType<typeof rememberedGuard>> {
+    return { times: this.#times, world: this.#world }
   }
 
-  async allow(stopAtMs: ReadonlyMap<InstanceId, number>): Promise<void> {
-    for (const [instance, atMs] of stopAtMs) {
-      if (this.#stopAtMs.get(instance) !== atMs) this.#watch(instance, atMs)
+  async allow(times: ReadonlyMap<InstanceId, GuardTime>, world: KnownWorld = {}): Promise<void> {
+    for (const [instance, { stopAtMs }] of times) {
+      if (this.#times.get(instance)?.stopAtMs !== stopAtMs) this.#watch(instance, stopAtMs)
     }
-    this.#stopAtMs = new Map(stopAtMs)
+    this.#times = new Map(times)
+    this.#world = world
   }
 
   async stop(): Promise<void> {
-    this.#stopAtMs = new Map()
+    this.#times = new Map()
+    this.#world = {}
   }
 
   powerOff(): void {
-    this.#stopAtMs = new Map()
+    this.#times = new Map()
+    this.#world = {}
   }
 
   #watch(instance: InstanceId, atMs: number): void {
@@ -44,7 +48,7 @@ export class SimGuard implements Guard {
     timeline.after(atMs - this.#machine.nowMs(), () =>
       this.#machine.gate(() => {
         if (this.#machine.bootId !== bootId) return
-        const dueMs = this.#stopAtMs.get(instance)
+        const dueMs = this.#times.get(instance)?.stopAtMs
         if (dueMs === undefined || dueMs <= this.#machine.nowMs()) this.#stop(instance)
       }),
     )

@@ -5,6 +5,7 @@
  */
 import { type Allocations, createAllocations, openSlotBook } from '../../node/allocations/index.ts'
 import { connectCoordinator } from '../../node/daemon/coordinator-link.ts'
+import { startLeaseWatch } from '../../node/daemon/lease-watch.ts'
 import { createSimulatedEngine, type Engine } from '../../node/engine/index.ts'
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import type { Capacity } from '../../protocol/control/index.ts'
@@ -88,6 +89,11 @@ export class SimNode {
     const peer = await openSimPeer({
       ...{ role: 'node' as const, network, identity, ring: this.#ring, store, host, life, random },
     })
+    const remembered = this.#guard.remembered()
+    const leases = startLeaseWatch(remembered.world, {
+      ...{ peer: peer as unknown as Peer, clock, random, logger: silentLogger },
+      hints: () => this.#allocations?.docket.hints() ?? [],
+    })
     const images = createSimImages(
       { downloadMs: this.#init.downloadMs },
       { shelf: this.#shelf, engine: this.#engine, clock },
@@ -96,13 +102,20 @@ export class SimNode {
       {
         node: identity.peer,
         allocationsMax: this.#init.capacity.allocationsMax,
-        remembered: this.#guard.remembered(),
+        remembered: remembered.times,
         onReport: (instance) => link?.send({ type: 'report', instance }),
       },
       {
         ...{ keeper: peer.keeper, time: peer.time, keys: this.#ring },
         book: await openSlotBook({ store }),
-        ...{ engine: this.#engine, images, guard: this.#guard, clock, logger: silentLogger },
+        ...{
+          engine: this.#engine,
+          images,
+          guard: this.#guard,
+          leases,
+          clock,
+          logger: silentLogger,
+        },
       },
     )
     this.#allocations = allocations
@@ -113,6 +126,7 @@ export class SimNode {
     link = connectCoordinator({
       peer: { connect: peer.connect } as Peer,
       allocations,
+      leases,
       capacity: { now: () => this.#init.capacity },
       chunks: {
         bundles,

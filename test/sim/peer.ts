@@ -11,10 +11,12 @@ import {
 import type { Identity } from '../../protocol/identity/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
 import type { Network } from '../../protocol/network/index.ts'
+import { startBanFeed } from '../../protocol/peer/ban-feed.ts'
 import { createPeerControl, type PeerControlHandlers } from '../../protocol/peer/control.ts'
 import { openPeerLists } from '../../protocol/peer/lists.ts'
 import { createOneTimeKeys } from '../../protocol/peer/one-time-keys.ts'
 import { openPeerTerm } from '../../protocol/peer/term.ts'
+import { createPulseKeeper, servePulse } from '../../protocol/pulse/index.ts'
 import type { KeyRing } from '../../protocol/sealing/index.ts'
 import type { Store } from '../../protocol/store/index.ts'
 import type { Life } from './world/machine.ts'
@@ -38,6 +40,8 @@ export type SimPeerInit = Readonly<{
 export async function openSimPeer(init: SimPeerInit) {
   const { role, network, identity, ring, store, host, life, random } = init
   const { clock } = life
+  const { mesh } = host
+  const logger = silentLogger
   const term = await openPeerTerm(network, { store })
   const lists = await openPeerLists({}, { store, keeper: term.keeper })
   const time = createCoordinatorTime({ clock })
@@ -45,18 +49,27 @@ export async function openSimPeer(init: SimPeerInit) {
     { identity, network: network.network, freshCount: keysOffered },
     { ring },
   )
+  const pulses = createPulseKeeper({ keeper: term.keeper })
+  await servePulse({ mesh, pulses, clock })
+  const bans = await startBanFeed({
+    ...{ mesh, lists, clock, random, logger },
+    isUp: () => link?.isUp ?? false,
+  })
+  let link: ControlLink | undefined
   return {
     keeper: term.keeper,
-    ...{ lists, time, keys },
-    connect: (handlers: PeerControlHandlers): ControlLink =>
-      createPeerControl(
+    ...{ mesh, network, pulses, lists, time, keys },
+    connect(handlers: PeerControlHandlers): ControlLink {
+      link = createPeerControl(
         {
           ...{ role, version: 'simulated', coordinatorAddrs: network.coordinatorAddrs, handlers },
           onSecret: () => undefined,
           verdicts: () => [],
         },
-        { mesh: host.mesh, term, time, lists, keys, clock, random, logger: silentLogger },
-      ),
+        { mesh, term, time, lists, bans, keys, pulses, clock, random, logger },
+      )
+      return link
+    },
   }
 }
 export type SimPeer = Awaited<ReturnType<typeof openSimPeer>>

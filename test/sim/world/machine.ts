@@ -103,6 +103,7 @@ class MachineLife implements Life {
     this.clock = {
       nowMs: () => machine.nowMs(),
       sleep: (ms, options) => this.#sleep(ms, options?.signal),
+      timeout: (ms) => this.#timeout(ms),
     }
   }
 
@@ -139,6 +140,14 @@ class MachineLife implements Life {
     this.#held.length = 0
     this.#machine.end(this)
     for (const listener of this.#listeners) listener(how)
+  }
+
+  #timeout(ms: number): AbortSignal {
+    const late = new AbortController()
+    this.#machine.timeline.after(ms, () =>
+      this.gate(() => late.abort(new DOMException(`${ms} ms`, 'TimeoutError'))),
+    )
+    return late.signal
   }
 
   #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

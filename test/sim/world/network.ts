@@ -10,6 +10,7 @@ import type { Life, Machine } from './machine.ts'
 import type { Timeline } from './timeline.ts'
 import { SimConnection, type SimStream } from './wire.ts'
 
+type DialOptions = Readonly<{ signal?: AbortSignal }>
 type Handler = (stream: SimStream, connection: SimConnection) => void
 type Parcel = Readonly<{ from: SimConnection; arrive: () => void }>
 
@@ -135,15 +136,27 @@ export class SimHost {
   get mesh(): Mesh {
     const face = {
       peerId: this.peerId,
-      services: { inner: {} },
-      peerStore: { merge: async () => undefined },
+      services: {
+        inner: {
+          transportManager: {
+            dial: (target: unknown, options?: DialOptions) => this.#dial(target, options),
+          },
+        },
+        pubsub: {
+          topicValidators: new Map(),
+          subscribe: () => undefined,
+          unsubscribe: () => undefined,
+          publish: async () => undefined,
+        },
+      },
+      peerStore: { merge: async () => undefined, all: async () => [] },
+      getPeers: () => [...this.connections].map(({ remotePeer }) => remotePeer),
       getMultiaddrs: () => [this.multiaddr],
       getConnections: (peer?: { toString(): string }) =>
         [...this.connections].filter(
           ({ remotePeer }) => !peer || remotePeer.toString() === peer.toString(),
         ),
-      dial: async (target: unknown, options?: { readonly signal?: AbortSignal }) =>
-        await this.network.dial(this, peerOf(target), options?.signal),
+      dial: (target: unknown, options?: DialOptions) => this.#dial(target, options),
       handle: async (protocol: string, handler: Handler) => {
         this.#handlers.set(protocol, handler)
       },
@@ -162,6 +175,10 @@ export class SimHost {
       },
     }
     return face as unknown as Mesh
+  }
+
+  async #dial(target: unknown, options?: DialOptions): Promise<SimConnection> {
+    return await this.network.dial(this, peerOf(target), options?.signal)
   }
 
   accept(protocol: string, stream: SimStream, connection: SimConnection): void {
