@@ -74,8 +74,8 @@ export function judgeLease(lease: LeaseFacts, word: Word, nowMs: number): Verdic
 
 function ruleOf(lease: LeaseFacts, word: Word, nowMs: number): Rule {
   const { leaseEndMs } = lease
-  const { pulse, witnesses, otherHouseholds = witnessesMax } = word
   if (nowMs <= leaseEndMs) return 'leased'
+  const { pulse, witnesses, otherHouseholds = witnessesMax } = word
   if (pulse && pulse.timeMs > leaseEndMs) {
     if (pulse.settled && !pulse.holding) return 'cut-off'
     // A coordinator that was settling then, and is heard of no more, has settled by now or is down.

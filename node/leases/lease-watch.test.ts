@@ -28,7 +28,7 @@ describe('a node whose lease lapsed', () => {
 
   const neighbour = async (home: number): Promise<void> => {
     const mesh = await street.host({ listen: [`/ip4/127.0.0.${home}/tcp/0`] })
-    const own = createPulseKeeper(f)
+    const own = createPulseKeeper({ ...f, logger: silentLogger })
     await servePulse({ mesh, pulses: own, clock: systemClock })
     peers.push({ mesh, pulses: own })
   }
@@ -47,7 +47,7 @@ describe('a node whose lease lapsed', () => {
     clock = new FakeClock(1_000)
     peers = []
     node = await street.host({ listen: ['/ip4/127.0.0.1/tcp/0'] })
-    pulses = createPulseKeeper(f)
+    pulses = createPulseKeeper({ ...f, logger: silentLogger })
     const time = createCoordinatorTime({ clock })
     time.take(timeMs, clock.nowMs())
     watch = createLeaseWatch({

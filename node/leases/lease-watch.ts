@@ -79,8 +79,13 @@ export function createLeaseWatch(components: LeaseWatchComponents): LeaseWatch {
     judge(lease) {
       const nowMs = time.nowMs()
       if (nowMs === undefined) return undefined
-      const pulse = pulses.newest?.pulse
-      const word = { pulse, otherHouseholds, ...witnesses.since(lease.leaseEndMs) }
+      const word = {
+        // Looked at once a lease has lapsed, not before: see PulseKeeper.
+        get pulse() {
+          return pulses.newest?.pulse
+        },
+        ...{ otherHouseholds, ...witnesses.since(lease.leaseEndMs) },
+      }
       const verdict = judgeLease(lease, word, nowMs)
       if (verdict.rule === 'leased') lapsedSinceMs = undefined
       else askSoon()

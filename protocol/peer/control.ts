@@ -204,7 +204,7 @@ export function createPeerControl(
           },
           onBeatAnswer(answer, sentMs) {
             time.take(answer.timeMs, sentMs)
-            if (answer.pulse) takePulse(answer.pulse, { pulses, logger })
+            if (answer.pulse) pulses.hear(answer.pulse)
             takeRefill(answer.keysWanted)
             handlers.onBeatAnswer?.(answer, sentMs)
           },
@@ -229,16 +229,5 @@ export function createPeerControl(
       await moving
       await link.stop(options)
     },
-  }
-}
-
-function takePulse(
-  pulse: Signed,
-  { pulses, logger }: Pick<PeerControlComponents, 'pulses' | 'logger'>,
-): void {
-  try {
-    pulses.take(pulse)
-  } catch (error) {
-    logger.error({ error }, 'the coordinator sent a pulse that cannot be taken')
   }
 }

@@ -148,7 +148,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const tickets = createTicketVerifier({ keeper: term.keeper, time })
   const members = rememberMembers(tickets)
   const allowPrivate = init.testbed ?? false
-  const pulses = createPulseKeeper({ keeper: term.keeper })
+  const pulses = createPulseKeeper({ keeper: term.keeper, logger })
   const stopPulse = await servePulse({ mesh, pulses, clock })
   const stopHelper =
     role === 'cache'

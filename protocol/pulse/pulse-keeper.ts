@@ -3,6 +3,7 @@
  * hoarded pulse of before an outage would be taken for news of after it.
  */
 import type { Term } from '../ids.ts'
+import type { Logger } from '../log/index.ts'
 import { type Pulse, pulseCodec, type TermKeeper } from '../orders/index.ts'
 import type { Signed } from '../wire/index.ts'
 
@@ -16,13 +17,32 @@ export interface PulseKeeper {
    * @throws {OrderRefusedError} STALE_TERM, UNKNOWN_TERM, WRONG_NETWORK
    */
   take(signed: Signed): boolean
+  /**
+   * Keeps what the coordinator told on its own stream, each as newer than the last. It is looked at
+   * when somebody asks for the newest: a signature a beat is more than an idle home should check.
+   */
+  hear(signed: Signed): void
 }
 
-export function createPulseKeeper({ keeper }: { readonly keeper: TermKeeper }): PulseKeeper {
+export function createPulseKeeper({
+  keeper,
+  logger,
+}: Readonly<{ keeper: TermKeeper; logger: Logger }>): PulseKeeper {
   let held: HeldPulse | undefined
-  return {
+  let heard: Signed | undefined
+  const pulses: PulseKeeper = {
     get newest() {
+      const unseen = heard
+      heard = undefined
+      try {
+        if (unseen) pulses.take(unseen)
+      } catch (error) {
+        logger.error({ error }, 'the coordinator sent a pulse that cannot be taken')
+      }
       return held
+    },
+    hear(signed) {
+      heard = signed
     },
     take(signed) {
       const pulse = keeper.open('pulse', signed, pulseCodec)
@@ -31,6 +51,7 @@ export function createPulseKeeper({ keeper }: { readonly keeper: TermKeeper }): 
       return true
     },
   }
+  return pulses
 }
 
 /** By (term, number), as epochs are. */

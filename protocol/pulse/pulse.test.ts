@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { FakeClock, systemClock } from '../clock.ts'
 import { PotluckError } from '../errors.ts'
 import type { Term } from '../ids.ts'
+import { silentLogger } from '../log/index.ts'
 import { dialPeer } from '../mesh/index.ts'
 import { addressOf, createMeshStreet } from '../mesh/mesh.fixture.ts'
 import { pulseCodec } from '../orders/index.ts'
@@ -24,7 +25,7 @@ const codeOf = (work: () => unknown): string => {
 describe('pulses', () => {
   it('are kept if newer, and never gone back on', async () => {
     const f = await orderFixture()
-    const pulses = createPulseKeeper(f)
+    const pulses = createPulseKeeper({ ...f, logger: silentLogger })
     fc.assert(
       fc.property(fc.array(fc.nat(50), { minLength: 1 }), (numbers) => {
         for (const number of numbers) {
@@ -36,9 +37,26 @@ describe('pulses', () => {
     )
   })
 
+  it('of the coordinator’s own stream are verified when somebody asks, and only then', async () => {
+    const f = await orderFixture()
+    let opened = 0
+    const open: typeof f.keeper.open = (...args) => {
+      opened += 1
+      return f.keeper.open(...args)
+    }
+    const pulses = createPulseKeeper({ keeper: { ...f.keeper, open }, logger: silentLogger })
+    for (const number of [1, 2, 3]) pulses.hear(f.signPulse({ number }))
+    expect(opened).to.equal(0)
+    expect(pulses.newest?.pulse.number).to.equal(3)
+    const forged = { ...f.signPulse({ number: 4 }), payload: f.signPulse({ number: 5 }).payload }
+    pulses.hear(forged)
+    expect(pulses.newest?.pulse.number, 'what is no pulse takes none away').to.equal(3)
+    expect(opened).to.equal(2)
+  })
+
   it('are the coordinator’s own, of this network and term, and no other kind of order', async () => {
     const f = await orderFixture()
-    const pulses = createPulseKeeper(f)
+    const pulses = createPulseKeeper({ ...f, logger: silentLogger })
     const genuine = f.signPulse({ number: 7 })
     const forged = { ...genuine, payload: f.signPulse({ number: 8 }).payload }
     expect(codeOf(() => pulses.take(forged))).to.equal('BAD_SIGNATURE')
@@ -56,7 +74,7 @@ describe('pulses', () => {
 
   it('of a deposed coordinator are refused, and those of its successor outrank them', async () => {
     const f = await orderFixture()
-    const pulses = createPulseKeeper(f)
+    const pulses = createPulseKeeper({ ...f, logger: silentLogger })
     pulses.take(f.signPulse({ number: 900 }))
     const successor = createSigner(new Uint8Array(32).fill(5))
     f.keeper.offer(f.signCertificate({ term: 2 as Term, orderKey: successor.publicKey }))
@@ -73,7 +91,7 @@ describe('pulses', () => {
 
     it('are told from memory to whoever asks, and no more than so often', async () => {
       const f = await orderFixture()
-      const pulses = createPulseKeeper(f)
+      const pulses = createPulseKeeper({ ...f, logger: silentLogger })
       const [asker, teller] = [await street.host(), await street.host()]
       const clock = new FakeClock(0)
       const stop = await servePulse({ mesh: teller, pulses, clock })
@@ -97,7 +115,7 @@ describe('pulses', () => {
 
     it('are asked of a host that floods or says nonsense without harm', async () => {
       const f = await orderFixture()
-      const pulses = createPulseKeeper(f)
+      const pulses = createPulseKeeper({ ...f, logger: silentLogger })
       const [liar, teller] = [await street.host(), await street.host()]
       const stop = await servePulse({ mesh: teller, pulses, clock: systemClock })
       const connection = await dialPeer(liar, addressOf(teller), { signal })

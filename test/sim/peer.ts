@@ -49,7 +49,7 @@ export async function openSimPeer(init: SimPeerInit) {
     { identity, network: network.network, freshCount: keysOffered },
     { ring },
   )
-  const pulses = createPulseKeeper({ keeper: term.keeper })
+  const pulses = createPulseKeeper({ keeper: term.keeper, logger })
   await servePulse({ mesh, pulses, clock })
   const bans = await startBanFeed({
     ...{ mesh, lists, clock, random, logger },
