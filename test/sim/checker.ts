@@ -22,6 +22,8 @@ export type CheckerNumbers = Readonly<{
   overlapMs: (group: GroupId) => number
   /** Undisturbed for so long, a node's slot may not be given away. */
   undisturbedMs: number
+  /** Whether something is being done to a node. */
+  isTroubled: (node: PeerId) => boolean
 }>
 
 type Placed = Readonly<{
@@ -35,7 +37,7 @@ type Placed = Readonly<{
 export class Checker {
   readonly violations: Violation[] = []
   /** Slots that went to another instance though nothing was wrong with their node. */
-  needlessReplacements = 0
+  readonly needless: Violation[] = []
   replacements = 0
   readonly #numbers: CheckerNumbers
   readonly #nowMs: () => number
@@ -128,12 +130,16 @@ export class Checker {
     }
     if (before && before.instance !== id && before.version === version) {
       this.replacements += 1
-      if (before.runs && this.#wasUndisturbed(before.node)) this.needlessReplacements += 1
+      if (before.runs && this.#wasUndisturbed(before.node)) {
+        const detail = `${before.node}, epoch ${before.fence.epoch} to ${epoch}`
+        this.needless.push({ atMs: this.#nowMs(), what: 'needless replacement', slot, detail })
+      }
     }
     this.#placed.set(slot, { fence, node, instance: id, version, runs: state === 'running' })
   }
 
   #wasUndisturbed(node: PeerId): boolean {
+    if (this.#numbers.isTroubled(node)) return false
     const sinceMs = Math.max(
       this.#allDisturbedMs,
       this.#disturbedMs.get(node) ?? Number.NEGATIVE_INFINITY,

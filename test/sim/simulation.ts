@@ -57,6 +57,7 @@ export class Simulation {
     this.checker = new Checker(
       {
         undisturbedMs: leaseMs + skewMs + guardMs,
+        isTroubled: (peer) => [...this.troubled].some(({ identity }) => identity.peer === peer),
         overlapMs: (group) => {
           const { strict, lostAfterMs } = this.coordinator.extensionOf(group)
           return strict ? 0 : leaseMs + skewMs + guardMs + lostAfterMs
