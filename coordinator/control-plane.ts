@@ -107,7 +107,7 @@ export async function startControlPlane(
         banned: (peer) => lists.isBanned(peer),
         onChange(peer) {
           shareCacheAddrs(peer)
-          reconciler.kick()
+          reconciler.touchNode(peer)
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
         onMisbehaviour: createAccusations({ logger }),
@@ -133,7 +133,7 @@ export async function startControlPlane(
 
   await sessions.start()
   reconciler.start()
-  const stopListening = groups.onChange(() => reconciler.kick())
+  const stopListening = groups.onChange((group) => reconciler.touchGroup(group))
   return {
     view: createControlPlaneView({ book, sessions, images, reconciler }),
     get settled() {
