@@ -129,7 +129,7 @@ export async function startControlPlane(
         },
         admit(peer, hello) {
           const found = inspectHello(peer, hello, {
-            ...{ terms, slots: book.slots, isRetired: book.isRetired, isBeyond: pulses.isBeyond },
+            ...{ terms, slots: book.slots, isRetired: book.isRetired, isForeign: pulses.isForeign },
           })
           if (found) authority.lose(found.kind, found.evidence)
           if (authority.doubt?.kind === 'deposed') {
@@ -146,7 +146,7 @@ export async function startControlPlane(
         banned: (peer) => bans.isBanned(peer),
         onChange(peer) {
           shareCacheAddrs(peer)
-          reconciler.kick()
+          reconciler.touchNode(peer)
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
         onMisbehaviour: createAccusations({ logger }),
@@ -200,7 +200,7 @@ export async function startControlPlane(
   })
   await sessions.start()
   reconciler.start()
-  const stopListening = groups.onChange(() => reconciler.kick())
+  const stopListening = groups.onChange((group) => reconciler.touchGroup(group))
   return {
     view: createControlPlaneView({ book, sessions, images, reconciler }),
     get settled() {

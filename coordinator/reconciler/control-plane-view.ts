@@ -9,7 +9,7 @@ import {
   NotOfferedError,
 } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
-import { describeChoice } from '../scheduler/index.ts'
+import { describeExplanation, type Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Placement, PlacementState, SlotRecord } from '../slots/index.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -19,7 +19,7 @@ export type ControlPlaneViewComponents = Readonly<{
   book: SlotBook
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
-  reconciler: Pick<Reconciler, 'unplaced'>
+  reconciler: Pick<Reconciler, 'waitingSinceMs' | 'explain'>
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -86,8 +86,9 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
     },
     image: (group) => images.view(group),
     placementProblem(group) {
-      const choice = reconciler.unplaced.get(group)
-      return choice && describeChoice(choice)
+      if (!reconciler.waitingSinceMs.has(group)) return undefined
+      const explanation = reconciler.explain(group)
+      return explanation && describeExplanation(explanation)
     },
     capacity() {
       const connected = [...sessions.nodes.values()].filter((view) => view.isHere)

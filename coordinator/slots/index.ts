@@ -2,6 +2,7 @@
 export type { SlotAction } from './actions.ts'
 export { blocksSlot, isFinal, isReturning, mayRelease, progressOf } from './leaving.ts'
 export {
+  type Claim,
   type Leaving,
   type Placement,
   type PlacementState,
@@ -25,3 +26,4 @@ export {
   type NodeView,
   type SlotsInput,
 } from './views.ts'
+export { type IsWanted, wantedSlots } from './wanted.ts'

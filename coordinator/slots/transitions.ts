@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { compareFence, type Epoch, type Fence, type SlotId, type Term } from '../../protocol/ids.ts'
 import { type Allocation, allocationCodec } from '../../protocol/orders/index.ts'
 import type { SlotAction } from './actions.ts'
-import type { Leaving, Placement, SlotRecord } from './records.ts'
+import type { Claim, Leaving, Placement, SlotRecord } from './records.ts'
 
 export type TransitionContext = Readonly<{
   /** Coordinator's time. */
@@ -62,7 +62,7 @@ export function applyAction(
 ): SlotRecord {
   switch (action.do) {
     case 'vacate':
-      return vacated(record, action.why, action.reason, context)
+      return vacated(record, action.why, action.reason, context, action.claim)
     case 'fail':
       return failed(record, action.fault, context)
     case 'finish': {
@@ -96,10 +96,14 @@ function vacated(
   why: Leaving['why'],
   reason: string,
   { nowMs, leaseEndMs }: TransitionContext,
+  claim?: Claim,
 ): SlotRecord {
   const { placement, ...kept } = record
   if (!placement) return record
-  const old: Leaving = { ...placement, why, reason, sinceMs: nowMs, leaseEndMs }
+  const old: Leaving = {
+    ...{ ...placement, why, reason, sinceMs: nowMs, leaseEndMs },
+    ...(claim ? { claim } : {}),
+  }
   return { ...kept, leaving: [...record.leaving, old].slice(-leavingMax) }
 }
 
