@@ -28,6 +28,7 @@ import {
   isReturning,
   type Leaving,
   mayRelease,
+  type Placement,
   progressOf,
   type SlotAction,
   type SlotRecord,
@@ -133,6 +134,7 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
     leaseEndMs: input.leaseEndMs(slot),
     lostAfterMs: target.lostAfterMs,
     restart: target.restart,
+    strict: target.strict,
     numbers: input.numbers,
   })
   switch (standing.is) {
@@ -144,6 +146,9 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
       return
     case 'failed':
       actions.push({ do: 'fail', slot, fault: standing.fault })
+      return
+    case 'paused':
+      actions.push(againInPlace(slot, placement, target))
       return
     case 'gone':
       actions.push({ do: 'vacate', slot, why: 'revoked', reason: standing.reason })
@@ -161,6 +166,14 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
       }
     }
   }
+}
+
+/** On the same node under a new epoch, which is no replacement; a newer version may go anywhere. */
+function againInPlace(slot: SlotId, placement: Placement, target: GroupTarget): SlotAction {
+  const { node, resources, version } = placement
+  return version === target.version && target.bundle !== undefined
+    ? { do: 'allocate', slot, node, gpuUuids: resources.gpuUuids }
+    : { do: 'vacate', slot, why: 'revoked', reason: 'it stopped when its lease lapsed' }
 }
 
 /** An older epoch that came back before its replacement runs gets the slot back. */

@@ -61,5 +61,6 @@ function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget
     restart: group.restartPolicy,
     lostAfterMs: extension.lostAfterMs,
     orphanAfterMs: extension.orphanAfterMs,
+    ...(extension.strict ? { strict: true } : {}),
   }
 }

@@ -36,6 +36,8 @@ export type GroupTarget = Readonly<{
   restart: RestartPolicy
   lostAfterMs: number
   orphanAfterMs: number
+  /** Never two of a slot at once. */
+  strict?: boolean
 }>
 
 /** An order that a node says it holds. */
