@@ -24,6 +24,7 @@ import {
   createReconciler,
   createSettling,
   openBrakeWatch,
+  openCrowdBook,
   openSlotBook,
 } from './reconciler/index.ts'
 import {
@@ -158,13 +159,20 @@ export async function startControlPlane(
     ...{ store, keys, desk: cacheDesk, sessions, groups, nowMs, logger },
     onChange: () => reconciler.kick(),
   })
+  const crowd = await openCrowdBook({ store })
+  const cpuMs = (): number => process.cpuUsage().user / 1_000 + process.cpuUsage().system / 1_000
+  const startCpuMs = cpuMs()
   const settling = createSettling({
+    crowd: crowd.last,
     startedMs: nowMs(),
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
     waitAll: terms.isRestored,
     onSettled() {
-      terms.markSettled().catch((error: unknown) => logger.error({ error }, 'the store failed'))
+      const noted = crowd.note(sessions.nodes.size, cpuMs() - startCpuMs)
+      Promise.all([terms.markSettled(), noted]).catch((error: unknown) =>
+        logger.error({ error }, 'the end of the reconnect window could not be put on record'),
+      )
     },
   })
   const pulses = await openPulses(

@@ -35,7 +35,8 @@ function forgeries(bench: AllocationsBench, genuine: Signed, old: readonly Signe
       .tuple(fc.constantFrom(genuine, ...old), fc.nat(1e6), fc.nat(7))
       .map(([order, at, bit]): Signed => {
         const whole = Buffer.concat([order.payload, order.signature])
-        whole[at % whole.length]! ^= 1 << bit
+        const place = at % whole.length
+        whole[place] = (whole[place] ?? 0) ^ (1 << bit)
         const { length } = order.payload
         return { payload: whole.subarray(0, length), signature: whole.subarray(length) }
       }),
