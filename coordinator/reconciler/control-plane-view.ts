@@ -11,7 +11,7 @@ import {
 import type { Images } from '../images/index.ts'
 import { describeExplanation, type Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { Placement, PlacementState, SlotRecord } from '../slots/index.ts'
+import { type Placement, type PlacementState, runsOn, type SlotRecord } from '../slots/index.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { SlotBook } from './slot-book.ts'
 
@@ -79,7 +79,10 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
         for (const old of leaving) {
           // Of one that is silent nothing is known; one that its node shows has not stopped yet.
           const isHere = sessions.nodes.get(old.node)?.connected ?? false
-          if (isHere && reportOf(record, old)) shown.push(show(record, old, 'stopping'))
+          const report = isHere ? reportOf(record, old) : undefined
+          if (!report) continue
+          const state = runsOn(old, record, true) ? shownStates[report.state] : 'stopping'
+          shown.push(show(record, old, state))
         }
       }
       return shown.sort((a, b) => a.slot - b.slot || b.epoch - a.epoch)

@@ -4,7 +4,7 @@
  * groups' instances make room. Pure: actions out.
  */
 import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
-import { preemptedReason } from '../../protocol/orders/index.ts'
+import { newerVersionReason, preemptedReason } from '../../protocol/orders/index.ts'
 import {
   type ChooseContext,
   chooseNode,
@@ -22,6 +22,8 @@ export type Fill = Readonly<{
   target: GroupTarget
   records: readonly SlotRecord[]
   vacant: readonly SlotId[]
+  /** These run an older version, which goes on until the newer one runs elsewhere. */
+  beside?: boolean
 }>
 
 export type Filled = Readonly<{
@@ -58,7 +60,12 @@ export function fillSlots(fills: readonly Fill[], input: SlotsInput, fleet: Flee
       spread: spreadOf(placed, (node) => fleet.get(node)?.domains),
     }
     const left = placeSlots(fill, context, budget, actions)
-    if (left > 0 && budget.allocations > 0) {
+    if (left > 0 && budget.allocations > 0 && fill.beside) {
+      // No room beside it: then one less is served for a while.
+      for (const slot of fill.vacant.slice(-left)) {
+        actions.push({ do: 'vacate', slot, why: 'revoked', reason: newerVersionReason })
+      }
+    } else if (left > 0 && budget.allocations > 0) {
       unplaced.add(target.group)
       makeRoom(target, left, { context, input, budget, freed, actions })
     } else if (left > 0) unfinished.add(target.group)
@@ -79,7 +86,7 @@ function inTurn(fills: readonly Fill[], { waitingSinceMs, nowMs }: SlotsInput): 
 
 /** How many slots found no node, or had no turn. */
 function placeSlots(
-  { target, records, vacant }: Fill,
+  { target, records, vacant, beside = false }: Fill,
   context: ChooseContext & Readonly<{ keysPlanned: Map<PeerId, number> }>,
   budget: Budget,
   actions: SlotAction[],
@@ -94,7 +101,7 @@ function placeSlots(
     // The next slot of this group would be told the same.
     if (node === undefined) return vacant.length - at
     budget.allocations--
-    actions.push({ do: 'allocate', slot, node, gpuUuids })
+    actions.push({ do: 'allocate', slot, node, gpuUuids, beside })
     usage.add(node, slot, {
       ...{ milliCpus, memoryBytes, storageBytes, shmBytes, gpuUuids: [...gpuUuids] },
     })

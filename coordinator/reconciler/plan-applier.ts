@@ -104,7 +104,8 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
           : builder.allocate(record, { ...action, group })
       if (!built) return undefined
       const { placement } = built
-      changed.set(slot, withPlacement(record, placement, contextOf(slot)))
+      const beside = action.do === 'allocate' && action.beside
+      changed.set(slot, withPlacement(record, placement, contextOf(slot), { beside }))
       const { node, instance, fence } = placement
       logger.info({ slot, node, instance, ...fence, did: action.do }, 'a slot is ordered')
       return built

@@ -25,6 +25,7 @@ import {
   type NodeView,
   nextFence,
   type Placement,
+  runsOn,
   type SlotRecord,
   type SlotsInput,
   withPlacement,
@@ -347,6 +348,8 @@ export class SlotWorld {
       acknowledged.set(slot, fence)
       const placement = this.slots.get(slot)?.placement
       const isNewest = placement?.node === id && compareFence(placement.fence, fence) === 0
+      const isUpdating = this.#isUpdating(slot, fence)
+      if (isUpdating && !isFinal(state)) container.leaseEndMs = this.nowMs + numbers.leaseMs
       if (!isNewest || isFinal(state)) continue
       const endMs = this.nowMs + numbers.leaseMs
       this.#leases.set(slot, { fence, endMs })
@@ -397,8 +400,9 @@ export class SlotWorld {
       ...{ issuedMs: this.nowMs, acceptUntilMs: this.nowMs + numbers.leaseMs },
       ...{ state: 'ordered', stateSinceMs: 0 },
     }
-    if (action.do === 'allocate') this.#checkNoLiveLease(slot)
-    this.#put(withPlacement(record, placement, context))
+    const beside = action.do === 'allocate' && action.beside
+    if (action.do === 'allocate' && !beside) this.#checkNoLiveLease(slot)
+    this.#put(withPlacement(record, placement, context, { beside }))
     this.#leases.set(slot, { fence: placement.fence, endMs: placement.acceptUntilMs })
     const all = this.handedOut.get(slot) ?? []
     const last = all.at(-1)
@@ -416,11 +420,19 @@ export class SlotWorld {
     if (node?.view.connected) node.pendingOrders.push({ slot, placement })
   }
 
+  /** Renewed until the newer version runs. */
+  #isUpdating(slot: SlotId, fence: Fence): boolean {
+    const record = this.slots.get(slot)
+    const old = record?.leaving.find((one) => compareFence(one.fence, fence) === 0)
+    return record !== undefined && old !== undefined && runsOn(old, record, true)
+  }
+
   /** A slot is given away only when nobody holds a lease of it: the heart of the matter. */
   #checkNoLiveLease(slot: SlotId): void {
     for (const [id, { containers }] of this.nodes) {
       const container = containers.get(slot)
       if (!container || isFinal(container.state)) continue
+      if (this.#isUpdating(slot, container.fence)) continue
       if (this.nowMs <= container.leaseEndMs) {
         this.problems.push(`${slot} was given away while ${id} held its lease`)
       }

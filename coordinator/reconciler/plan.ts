@@ -30,6 +30,7 @@ import {
   mayRelease,
   type Placement,
   progressOf,
+  runsOn,
   type SlotAction,
   type SlotRecord,
   type SlotsInput,
@@ -101,6 +102,7 @@ function planLeaving(
   for (const old of record.leaving) {
     const { node, fence, reason } = old
     if (mayRelease(slot, old, input, target)) actions.push({ do: 'release', slot, node, fence })
+    else if (runsOn(old, record, isWanted)) continue
     else if (old !== returning && isShown(old, slot, input)) {
       actions.push({ do: 'revoke', slot, node, fence, reason })
     }
@@ -199,8 +201,9 @@ function returningOf(
 }
 
 /**
- * A new version: one slot after the other, and only when all others run, so that N − 1 are served
- * throughout; what does not run is no loss and goes at once.
+ * A new version: one slot after the other, and only when all others run. Its next epoch starts beside
+ * the old one, on another node, so that N are served throughout; a strict one stops first, N − 1 are
+ * served meanwhile. What does not run is no loss and goes at once.
  */
 function planUpdate(
   draft: Draft,
@@ -215,6 +218,10 @@ function planUpdate(
     if (finished && finished.version !== target.version) draft.actions.push({ do: 'reset', slot })
     if (!placement || placement.version === target.version || planned.has(slot)) continue
     if (placement.state === 'running' && mayStop-- <= 0) continue
+    if (placement.state === 'running' && !target.strict) {
+      draft.fills.push({ target, records: wanted, vacant: [slot], beside: true })
+      continue
+    }
     draft.actions.push({ do: 'vacate', slot, why: 'revoked', reason: newerVersionReason })
   }
 }

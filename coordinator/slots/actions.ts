@@ -5,8 +5,14 @@ import type { Claim, Leaving, PlacementState } from './records.ts'
 import type { Held } from './views.ts'
 
 export type SlotAction =
-  /** A new epoch on `node`. */
-  | Readonly<{ do: 'allocate'; slot: SlotId; node: PeerId; gpuUuids: readonly string[] }>
+  /** A new epoch on `node`; `beside`: the one before runs on until this one does. */
+  | Readonly<{
+      do: 'allocate'
+      slot: SlotId
+      node: PeerId
+      gpuUuids: readonly string[]
+      beside?: boolean
+    }>
   /** A new epoch for the container that `from` still runs. */
   | Readonly<{ do: 'readopt'; slot: SlotId; from: Leaving }>
   /** The same bytes once more. */

@@ -1,6 +1,6 @@
 /** Slots: what is persisted of them, how they stand, and what an action makes of them. Pure. */
 export type { SlotAction } from './actions.ts'
-export { blocksSlot, isFinal, isReturning, mayRelease, progressOf } from './leaving.ts'
+export { blocksSlot, isFinal, isReturning, mayRelease, progressOf, runsOn } from './leaving.ts'
 export {
   type Claim,
   type Leaving,

@@ -57,8 +57,11 @@ export type Claim = Readonly<Static<typeof ClaimSchema>>
 /** An older epoch that may still run somewhere. */
 const LeavingSchema = Type.Object({
   ...placementFields,
-  /** 'lapsed': silent, and may get the slot back; 'revoked': must stop whatever happens. */
-  why: Type.Union([Type.Literal('lapsed'), Type.Literal('revoked')]),
+  /**
+   * 'lapsed': silent, and may get the slot back; 'updating': renewed and served until the newer version
+   * runs; 'revoked': must stop whatever happens.
+   */
+  why: Type.Union([Type.Literal('lapsed'), Type.Literal('updating'), Type.Literal('revoked')]),
   reason: Type.String({ maxLength: 256 }),
   /** Coordinator's time when it stopped being the newest. */
   sinceMs: TimeMsSchema,

@@ -4,7 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { compareFence, type Epoch, type Fence, type SlotId, type Term } from '../../protocol/ids.ts'
-import { type Allocation, allocationCodec } from '../../protocol/orders/index.ts'
+import {
+  type Allocation,
+  allocationCodec,
+  newerVersionReason,
+} from '../../protocol/orders/index.ts'
 import type { SlotAction } from './actions.ts'
 import type { Claim, Leaving, Placement, SlotRecord } from './records.ts'
 
@@ -41,9 +45,12 @@ export function withPlacement(
   record: SlotRecord,
   placement: Placement,
   context: TransitionContext,
+  { beside = false }: Readonly<{ beside?: boolean | undefined }> = {},
 ): SlotRecord {
   assert(!record.fence || compareFence(placement.fence, record.fence) > 0, 'an epoch only rises')
-  const { finished: _, ...kept } = vacated(record, 'revoked', 'another node runs it', context)
+  const { finished: _, ...kept } = beside
+    ? vacated(record, 'updating', newerVersionReason, context)
+    : vacated(record, 'revoked', 'another node runs it', context)
   // A container that goes on under the new epoch does not leave.
   const leaving = kept.leaving.filter(({ instance }) => instance !== placement.instance)
   return { ...kept, leaving, fence: placement.fence, placement }

@@ -162,6 +162,50 @@ describe('promises', () => {
     allOnce()
   }).timeout(60_000)
 
+  it('an update serves N throughout, and a strict one N − 1 with never two of a slot', async () => {
+    for (const strict of [false, true]) {
+      const group = strict ? 11 : 10
+      if (!strict) await open(9)
+      const extension = { lostAfterMs: 0, orphanAfterMs: 3_600_000, strict }
+      const id = world.addGroup(group, { replicas: 3, extension })
+      const own = () => [...world.running()].filter(([slot]) => slot.startsWith(id))
+      await world.run(60)
+      expect(own()).to.have.length(3)
+      const old = new Set(world.instances())
+      world.addGroup(group, { replicas: 3, extension, version: 2 })
+      let least = 3
+      let most = 0
+      for (let second = 0; second < 240; second++) {
+        await world.run(1)
+        least = Math.min(least, own().length)
+        for (const [, nodes] of own()) most = Math.max(most, nodes.length)
+      }
+      expect(least, `strict: ${strict}`).to.equal(strict ? 2 : 3)
+      expect(most).to.equal(strict ? 1 : 2)
+      expect(own()).to.have.length(3)
+      expect(
+        world.instances().filter((text) => text.startsWith(id) && old.has(text)),
+      ).to.deep.equal([])
+    }
+    allOnce()
+  }).timeout(60_000)
+
+  it('an update without a spare node goes on with one less', async () => {
+    await open(3)
+    const id = world.addGroup(10, { replicas: 3 })
+    await world.run(60)
+    const old = new Set(world.instances())
+    world.addGroup(10, { replicas: 3, version: 2 })
+    let least = 3
+    for (let second = 0; second < 240; second++) {
+      await world.run(1)
+      least = Math.min(least, world.running().size)
+    }
+    expect(least).to.equal(2)
+    expect(world.instances().filter((text) => text.startsWith(id))).to.have.length(3)
+    expect(world.instances().filter((text) => old.has(text))).to.deep.equal([])
+  }).timeout(60_000)
+
   it('a node that dies is replaced within lease, skew and a few seconds', async () => {
     await open(12)
     world.addGroup(10, { replicas: 4 })
