@@ -166,16 +166,19 @@ describe('promises', () => {
     for (const strict of [false, true]) {
       const group = strict ? 11 : 10
       if (!strict) await open(9)
+      for (const node of world.nodes) node.pullMs = 1
       const extension = { lostAfterMs: 0, orphanAfterMs: 3_600_000, strict }
       const id = world.addGroup(group, { replicas: 3, extension })
       const own = () => [...world.running()].filter(([slot]) => slot.startsWith(id))
       await world.run(60)
       expect(own()).to.have.length(3)
       const old = new Set(world.instances())
+      // Longer than a lease: the old one must be renewed meanwhile.
+      for (const node of world.nodes) node.pullMs = 90_000
       world.addGroup(group, { replicas: 3, extension, version: 2 })
       let least = 3
       let most = 0
-      for (let second = 0; second < 240; second++) {
+      for (let second = 0; second < 420; second++) {
         await world.run(1)
         least = Math.min(least, own().length)
         for (const [, nodes] of own()) most = Math.max(most, nodes.length)

@@ -24,6 +24,8 @@ export interface WorldNode {
   readonly lends: Capacity
   /** What its guard was last told, on the boot clock. */
   guarded: ReadonlyMap<InstanceId, GuardTime>
+  /** How long an image takes to come. */
+  pullMs: number
   /** The machine is off. */
   isDead: boolean
   takeKey(): Uint8Array | undefined
@@ -81,7 +83,7 @@ export async function startNode({
     }
   }
   const node: WorldNode = {
-    ...{ peer, pulses, lends, guarded: new Map(), isDead: false },
+    ...{ peer, pulses, lends, guarded: new Map(), pullMs: 1, isDead: false },
     takeKey: () => keys.shift(),
     async answered({ timeMs, renewals, pulse, others }, sentMs) {
       time.take(timeMs, sentMs)
@@ -105,6 +107,7 @@ export async function startNode({
               bytesServed: 1,
             }),
             async pull(_secrets, { onUnpacking }) {
+              await clock.sleep(node.pullMs)
               onUnpacking()
               const { signal } = new AbortController()
               const reference = `127.0.0.1:1/bundle@sha256:${'d'.repeat(64)}`
