@@ -24,6 +24,7 @@ import {
   createReconciler,
   createSettling,
   openBrakeWatch,
+  openCrowdBook,
   openSlotBook,
 } from './reconciler/index.ts'
 import {
@@ -129,7 +130,7 @@ export async function startControlPlane(
         },
         admit(peer, hello) {
           const found = inspectHello(peer, hello, {
-            ...{ terms, slots: book.slots, isRetired: book.isRetired, isBeyond: pulses.isBeyond },
+            ...{ terms, slots: book.slots, isRetired: book.isRetired, isForeign: pulses.isForeign },
           })
           if (found) authority.lose(found.kind, found.evidence)
           if (authority.doubt?.kind === 'deposed') {
@@ -146,7 +147,7 @@ export async function startControlPlane(
         banned: (peer) => bans.isBanned(peer),
         onChange(peer) {
           shareCacheAddrs(peer)
-          reconciler.kick()
+          reconciler.touchNode(peer)
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
         onMisbehaviour: createAccusations({ logger }),
@@ -158,13 +159,20 @@ export async function startControlPlane(
     ...{ store, keys, desk: cacheDesk, sessions, groups, nowMs, logger },
     onChange: () => reconciler.kick(),
   })
+  const crowd = await openCrowdBook({ store })
+  const cpuMs = (): number => process.cpuUsage().user / 1_000 + process.cpuUsage().system / 1_000
+  const startCpuMs = cpuMs()
   const settling = createSettling({
+    crowd: crowd.last,
     startedMs: nowMs(),
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
     waitAll: terms.isRestored,
     onSettled() {
-      terms.markSettled().catch((error: unknown) => logger.error({ error }, 'the store failed'))
+      const noted = crowd.note(sessions.nodes.size, cpuMs() - startCpuMs)
+      Promise.all([terms.markSettled(), noted]).catch((error: unknown) =>
+        logger.error({ error }, 'the end of the reconnect window could not be put on record'),
+      )
     },
   })
   const pulses = await openPulses(
@@ -184,7 +192,7 @@ export async function startControlPlane(
     ownChecks: createOwnChecks({ mesh, sessions, servers: () => lists.servers, logger }),
     onChange: () => reconciler.kick(),
   })
-  const holders = createHolders({ book, sessions, nowMs })
+  const holders = createHolders({ book, sessions })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
     mayOrder: () => authority.doubt === undefined,
@@ -200,7 +208,7 @@ export async function startControlPlane(
   })
   await sessions.start()
   reconciler.start()
-  const stopListening = groups.onChange(() => reconciler.kick())
+  const stopListening = groups.onChange((group) => reconciler.touchGroup(group))
   return {
     view: createControlPlaneView({ book, sessions, images, reconciler }),
     get settled() {

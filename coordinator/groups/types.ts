@@ -69,6 +69,8 @@ export const GroupExtensionSchema = Type.Object({
   /** The least that a node's line must have been measured to do, Mbit/s; absent or 0: any line. */
   minUploadMbps: Type.Optional(CountSchema(minMbpsMax)),
   minDownloadMbps: Type.Optional(CountSchema(minMbpsMax)),
+  /** Only on nodes past probation. */
+  sensitive: Type.Optional(Type.Boolean()),
 })
 export type GroupExtension = Static<typeof GroupExtensionSchema>
 

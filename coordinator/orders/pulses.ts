@@ -4,9 +4,10 @@
  * they are reserved on disk by the hundred, so that a node which shows a higher one than was ever
  * reserved here proves that this store has gone back.
  */
+import { LRUCache } from 'lru-cache'
 import type { NetworkId, Term } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
-import { pulseCodec } from '../../protocol/orders/index.ts'
+import { type Pulse, pulseCodec } from '../../protocol/orders/index.ts'
 import type { Signer } from '../../protocol/signing/index.ts'
 import { collection, type Store } from '../../protocol/store/index.ts'
 import { CountSchema, type Signed } from '../../protocol/wire/index.ts'
@@ -16,12 +17,17 @@ export type PulseFacts = Readonly<{ settled: boolean; holding: boolean }>
 export interface Pulses {
   /** The newest; made anew when it is due. Undefined while the disk gives no more numbers. */
   now(facts: PulseFacts): Signed | undefined
-  /** No pulse of this store ever had this number, nor has one under way. */
-  isBeyond(number: number): boolean
+  /**
+   * Whether a pulse that carries our signature is none that this store knows of: its number was never
+   * reserved here, or was used here for another.
+   */
+  isForeign(pulse: Pick<Pulse, 'number' | 'timeMs'>): boolean
 }
 
 const reserved = 1_000
 const reserveAgainAt = 500
+/** An hour's. */
+const rememberedMax = 1_024
 
 /** Reserves the first numbers. @param everyMs how old a pulse gets */
 export async function openPulses(
@@ -39,6 +45,9 @@ export async function openPulses(
   const { store, signer, network, term, nowMs, logger } = components
   const marks = collection(store, 'pulse-numbers', CountSchema())
   let number = (await marks.get('reserved')) ?? 0
+  const firstNumber = number
+  /** When each was made, since the start. */
+  const made = new LRUCache<number, number>({ max: rememberedMax })
   let untilNumber = number
   let isReserving = false
   let newest: Readonly<{ signed: Signed; atMs: number; facts: PulseFacts }> | undefined
@@ -71,9 +80,15 @@ export async function openPulses(
       number += 1
       const pulse = { v: 1 as const, network, term, number, timeMs: atMs, settled, holding }
       const signed = signer.sign('pulse', pulseCodec.encode(pulse))
+      made.set(number, atMs)
       newest = { signed, atMs, facts: { settled, holding } }
       return signed
     },
-    isBeyond: (shown) => shown > number,
+    isForeign(shown) {
+      // What a process before this one made is not remembered, and below what was reserved for us.
+      if (shown.number <= firstNumber) return false
+      const madeMs = made.get(shown.number)
+      return shown.number > number || (madeMs !== undefined && madeMs !== shown.timeMs)
+    },
   }
 }

@@ -9,9 +9,9 @@ import {
   NotOfferedError,
 } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
-import { describeChoice } from '../scheduler/index.ts'
+import { describeExplanation, type Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { Placement, PlacementState, SlotRecord } from '../slots/index.ts'
+import { type Placement, type PlacementState, runsOn, type SlotRecord } from '../slots/index.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { SlotBook } from './slot-book.ts'
 
@@ -19,7 +19,7 @@ export type ControlPlaneViewComponents = Readonly<{
   book: SlotBook
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
-  reconciler: Pick<Reconciler, 'unplaced'>
+  reconciler: Pick<Reconciler, 'waitingSinceMs' | 'explain'>
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -79,15 +79,19 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
         for (const old of leaving) {
           // Of one that is silent nothing is known; one that its node shows has not stopped yet.
           const isHere = sessions.nodes.get(old.node)?.connected ?? false
-          if (isHere && reportOf(record, old)) shown.push(show(record, old, 'stopping'))
+          const report = isHere ? reportOf(record, old) : undefined
+          if (!report) continue
+          const state = runsOn(old, record, true) ? shownStates[report.state] : 'stopping'
+          shown.push(show(record, old, state))
         }
       }
       return shown.sort((a, b) => a.slot - b.slot || b.epoch - a.epoch)
     },
     image: (group) => images.view(group),
     placementProblem(group) {
-      const choice = reconciler.unplaced.get(group)
-      return choice && describeChoice(choice)
+      if (!reconciler.waitingSinceMs.has(group)) return undefined
+      const explanation = reconciler.explain(group)
+      return explanation && describeExplanation(explanation)
     },
     capacity() {
       const connected = [...sessions.nodes.values()].filter((view) => view.isHere)

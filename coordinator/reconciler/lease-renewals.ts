@@ -52,12 +52,12 @@ export function createLeaseRenewals(
       const leaseEndMs = nowMs() + leaseMs
       const renewed: Renewal[] = []
       const node = sessions.nodes.get(peer)
-      for (const { slot, placement } of renewable(peer, instances, book)) {
+      for (const { slot, placement, isNewest } of renewable(peer, instances, book)) {
         if (node && hasLeft(node, slot)) continue
         const { fence, bundle } = placement
-        book.setLease(slot, fence, leaseEndMs)
+        if (isNewest) book.setLease(slot, fence, leaseEndMs)
         const renewal: Renewal = { slot, ...fence, leaseEndMs }
-        if (!hasTicket(slot, fence, node?.helloMs ?? 0)) {
+        if (isNewest && !hasTicket(slot, fence, node?.helloMs ?? 0)) {
           const { ticket, expiresMs } = signer.ticket(peer, bundle)
           renewals.ticketGiven(slot, fence, expiresMs)
           renewal.ticket = ticket

@@ -38,7 +38,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
   const { signer, sessions, holders, images, groups, wallMs } = components
 
   const placed = (
-    spec: Pick<Placement, 'fence' | 'node' | 'instance' | 'version' | 'bundle' | 'resources'>,
+    spec: Omit<Placement, 'order' | 'issuedMs' | 'acceptUntilMs' | 'state' | 'stateSinceMs'>,
     signed: SignedAllocation,
   ): BuiltOrder => {
     const { order, issuedMs, acceptUntilMs } = signed
@@ -80,7 +80,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
         throw error
       }
     },
-    readopt(record, { node, instance, version, bundle, resources, order }) {
+    readopt(record, { node, instance, version, bundle, resources, order, deletionCost }) {
       const old = allocationCodec.decode(order.payload)
       const { restart, lostAfterMs, orphanAfterMs, strict, sealed } = old
       const fence = nextFence(record, signer.term)
@@ -88,7 +88,8 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
         ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
         ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
       })
-      return placed({ fence, node, instance, version, bundle, resources }, signed)
+      const cost = deletionCost === undefined ? {} : { deletionCost }
+      return placed({ fence, node, instance, version, bundle, resources, ...cost }, signed)
     },
   }
 }

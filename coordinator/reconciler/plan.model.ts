@@ -19,15 +19,21 @@ import {
   applyAction,
   emptySlot,
   type GroupTarget,
+  type Held,
   isFinal,
   type LeaseNumbers,
   type NodeView,
   nextFence,
   type Placement,
+  runsOn,
   type SlotRecord,
+  type SlotsInput,
   withPlacement,
 } from '../slots/index.ts'
-import { planSlots } from './plan.ts'
+import type { AgendaSizes } from './agenda.ts'
+import { planSlots, type SlotsPlan } from './plan.ts'
+import { nodesOf } from './plan-index.ts'
+import { Planner } from './planner.ts'
 
 export const numbers: LeaseNumbers = { leaseMs: 15_000, skewMs: 2_000, guardMs: 60_000 }
 const beatMs = 5_000
@@ -70,6 +76,40 @@ export class SlotWorld {
   /** Every fence ever handed out, by slot, in order. */
   readonly handedOut = new Map<SlotId, Fence[]>()
   readonly problems: string[] = []
+  readonly #views = new Map<PeerId, NodeView>()
+  /** Absent: every plan looks at everything. */
+  #planner: Planner | undefined
+  readonly #sizes: AgendaSizes | undefined
+  minRunMs: number | undefined
+
+  /** @param sizes plan what changed only, with this much patrol */
+  constructor(sizes?: AgendaSizes) {
+    this.#sizes = sizes
+    this.#startPlanner()
+  }
+
+  #startPlanner(): void {
+    if (!this.#sizes) return
+    const recordsOf = (group: GroupId) =>
+      [...this.slots.values()].filter(({ slot }) => parseSlotId(slot).group === group)
+    this.#planner = new Planner({
+      ...{ sizes: this.#sizes, nodes: this.#views, targets: this.groups, recordsOf },
+      sizeOf: (group) => recordsOf(group).length,
+      recordedGroups: () => [...this.slots.keys()].map((slot) => parseSlotId(slot).group),
+      recordsOn: (node) => [...this.slots.values()].filter((item) => nodesOf(item).includes(node)),
+    })
+  }
+
+  #put(record: SlotRecord): void {
+    const before = this.slots.get(record.slot)
+    this.slots.set(record.slot, record)
+    this.#planner?.touchRecord(record, before)
+  }
+
+  #show(node: ModelNode): void {
+    this.#views.set(node.view.node, node.view)
+    this.#planner?.touchNode(node.view.node)
+  }
 
   addNode(index: number, milliCpus: number): void {
     const node = `node-${index}` as PeerId
@@ -84,6 +124,7 @@ export class SlotWorld {
       pendingRevokes: [],
       capacityMilliCpus: milliCpus,
     })
+    for (const added of this.nodes.values()) this.#show(added)
   }
 
   setGroup(index: number, change: Partial<GroupTarget>): void {
@@ -98,6 +139,7 @@ export class SlotWorld {
       ...change,
       ...(old?.deleted ? { deleted: true, replicas: 0 } : {}),
     })
+    this.#planner?.touchGroup(group)
   }
 
   kill(index: number): void {
@@ -132,6 +174,7 @@ export class SlotWorld {
     node.alive = false
     this.#disconnect(node)
     node.view.departed = true
+    this.#show(node)
   }
 
   failContainer(index: number): void {
@@ -147,6 +190,7 @@ export class SlotWorld {
     }
     this.#settledAtMs = undefined
     this.#windowEndMs = this.nowMs + 60_000
+    this.#startPlanner()
   }
 
   /** One second: nodes beat, coordinator plans; `effects` of the plan happen, then it is cut off. */
@@ -154,30 +198,42 @@ export class SlotWorld {
     this.nowMs += 1_000
     for (const [id, node] of this.nodes) this.#runNode(id, node)
     this.#settle()
+    this.#planner?.tick(this.nowMs)
     let effects = effectsMax
     for (let round = 0; round < 8; round++) {
-      const { actions } = this.plan()
+      const { actions } = this.#planner ? this.#planChanges(this.#planner) : this.plan()
       let changed = false
       for (const action of actions) {
         if (effects-- <= 0) return
         changed = this.#apply(action) || changed
       }
-      if (!changed) break
+      if (!changed && !this.#planner?.hasNews) break
     }
     this.#checkWorld()
   }
 
-  plan() {
-    return planSlots({
+  #planChanges(planner: Planner): SlotsPlan {
+    const { groups: _, nodes: __, ...input } = this.#input()
+    return planner.plan(input)
+  }
+
+  /** Of everything. */
+  plan(): SlotsPlan {
+    return planSlots(this.#input())
+  }
+
+  #input(): SlotsInput {
+    return {
       nowMs: this.nowMs,
       settled: this.#settledAtMs !== undefined,
       groups: this.groups,
       slots: this.slots,
-      nodes: new Map([...this.nodes].map(([id, { view }]) => [id, view])),
+      nodes: this.#views,
       leaseEndMs: (slot) => this.#leaseEnd(slot),
       isRetired: (group) => this.#retired.has(group),
       numbers,
-    })
+      ...(this.minRunMs === undefined ? {} : { preemption: { minRunMs: this.minRunMs } }),
+    }
   }
 
   running(group: GroupId): number {
@@ -215,6 +271,7 @@ export class SlotWorld {
     node.view = { ...this.#away(node.view.node), departed }
     node.pendingOrders = []
     node.pendingRevokes = []
+    this.#show(node)
   }
 
   #settle(): void {
@@ -263,6 +320,7 @@ export class SlotWorld {
       },
     }
     this.#beat(id, node)
+    this.#show(node)
   }
 
   #take(node: ModelNode, slot: SlotId, placement: Placement): void {
@@ -278,8 +336,8 @@ export class SlotWorld {
 
   #beat(id: PeerId, node: ModelNode): void {
     node.lastBeatMs = this.nowMs
-    const held = new Map(node.view.held)
-    held.clear()
+    const before = JSON.stringify([...node.view.held])
+    const held = new Map<SlotId, Held>()
     const acknowledged = new Map(node.view.acknowledged)
     for (const [slot, container] of node.containers) {
       const { fence, instance, state } = container
@@ -290,12 +348,15 @@ export class SlotWorld {
       acknowledged.set(slot, fence)
       const placement = this.slots.get(slot)?.placement
       const isNewest = placement?.node === id && compareFence(placement.fence, fence) === 0
+      const isUpdating = this.#isUpdating(slot, fence)
+      if (isUpdating && !isFinal(state)) container.leaseEndMs = this.nowMs + numbers.leaseMs
       if (!isNewest || isFinal(state)) continue
       const endMs = this.nowMs + numbers.leaseMs
       this.#leases.set(slot, { fence, endMs })
       container.leaseEndMs = endMs
     }
     node.view.held = held
+    if (JSON.stringify([...held]) !== before) this.#show(node)
     node.view.acknowledged = acknowledged
   }
 
@@ -306,6 +367,7 @@ export class SlotWorld {
       for (const slot of [...this.slots.keys()]) {
         if (parseSlotId(slot).group === action.group) this.slots.delete(slot)
       }
+      this.#planner?.touchGroup(action.group)
       return true
     }
     const { slot } = action
@@ -323,7 +385,7 @@ export class SlotWorld {
     const context = { nowMs: this.nowMs, wallMs: 0, leaseEndMs, version }
     if (action.do !== 'allocate' && action.do !== 'readopt') {
       const next = applyAction(record, action, context)
-      this.slots.set(slot, next)
+      if (next !== record) this.#put(next)
       return next !== record
     }
     const from = action.do === 'readopt' ? action.from : undefined
@@ -338,8 +400,9 @@ export class SlotWorld {
       ...{ issuedMs: this.nowMs, acceptUntilMs: this.nowMs + numbers.leaseMs },
       ...{ state: 'ordered', stateSinceMs: 0 },
     }
-    if (action.do === 'allocate') this.#checkNoLiveLease(slot)
-    this.slots.set(slot, withPlacement(record, placement, context))
+    const beside = action.do === 'allocate' && action.beside
+    if (action.do === 'allocate' && !beside) this.#checkNoLiveLease(slot)
+    this.#put(withPlacement(record, placement, context, { beside }))
     this.#leases.set(slot, { fence: placement.fence, endMs: placement.acceptUntilMs })
     const all = this.handedOut.get(slot) ?? []
     const last = all.at(-1)
@@ -357,11 +420,19 @@ export class SlotWorld {
     if (node?.view.connected) node.pendingOrders.push({ slot, placement })
   }
 
+  /** Renewed until the newer version runs. */
+  #isUpdating(slot: SlotId, fence: Fence): boolean {
+    const record = this.slots.get(slot)
+    const old = record?.leaving.find((one) => compareFence(one.fence, fence) === 0)
+    return record !== undefined && old !== undefined && runsOn(old, record, true)
+  }
+
   /** A slot is given away only when nobody holds a lease of it: the heart of the matter. */
   #checkNoLiveLease(slot: SlotId): void {
     for (const [id, { containers }] of this.nodes) {
       const container = containers.get(slot)
       if (!container || isFinal(container.state)) continue
+      if (this.#isUpdating(slot, container.fence)) continue
       if (this.nowMs <= container.leaseEndMs) {
         this.problems.push(`${slot} was given away while ${id} held its lease`)
       }

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { GroupId } from '../../protocol/ids.ts'
+import type { AgendaSizes } from './agenda.ts'
 import { SlotWorld } from './plan.model.ts'
 
 const groupId = (index: number): GroupId => `00000000-0000-4000-8000-00000000000${index}` as GroupId
@@ -39,19 +40,20 @@ const event = fc.record({
   seconds: fc.nat(30),
 })
 
-function newWorld(): SlotWorld {
-  const world = new SlotWorld()
+function newWorld(sizes?: AgendaSizes): SlotWorld {
+  const world = new SlotWorld(sizes)
   for (let index = 0; index < 6; index++) world.addNode(index, 2_000 + (index % 3) * 1_000)
   for (let index = 0; index < 3; index++) world.setGroup(index, { replicas: 2 })
   return world
 }
 
 describe('coordinator/reconciler: the plan', () => {
-  it('holds its promises over any history, and converges when faults stop', function () {
-    this.timeout(60_000)
+  /** Nothing by turns: news and moments alone must lead to where looking at everything leads. */
+  const unpatrolled = { slotsMax: 3, patrolSlots: 0, patrolNodes: 0, waitingMax: 2 }
+  const holdsItsPromises = (sizes?: AgendaSizes): void =>
     fc.assert(
       fc.property(fc.array(event, { maxLength: 25 }), (events) => {
-        const world = newWorld()
+        const world = newWorld(sizes)
         for (const item of events) {
           play(world, item)
           expect(world.problems).to.deep.equal([])
@@ -71,6 +73,15 @@ describe('coordinator/reconciler: the plan', () => {
       }),
       { numRuns: 150 },
     )
+
+  it('holds its promises over any history, and converges when faults stop', function () {
+    this.timeout(60_000)
+    holdsItsPromises()
+  })
+
+  it('does so too when only what changed is looked at, and ends where looking at all ends', function () {
+    this.timeout(60_000)
+    holdsItsPromises(unpatrolled)
   })
 
   it('replaces nothing over a restart of the coordinator', () => {

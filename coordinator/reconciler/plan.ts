@@ -22,85 +22,87 @@ import {
 } from '../../protocol/ids.ts'
 import { newerVersionReason } from '../../protocol/orders/index.ts'
 import {
-  type Choice,
-  chooseNode,
-  createUsage,
-  householdsOf,
-  type Usage,
-} from '../scheduler/index.ts'
-import {
   blocksSlot,
   type GroupTarget,
+  type IsWanted,
   isReturning,
   type Leaving,
   mayRelease,
+  type Placement,
   progressOf,
+  runsOn,
   type SlotAction,
   type SlotRecord,
   type SlotsInput,
   standingOf,
+  wantedSlots,
 } from '../slots/index.ts'
+import { type Fill, fillSlots } from './fill.ts'
+import { indexAll, type PlanIndex } from './plan-index.ts'
 
 export type SlotsPlan = Readonly<{
   actions: readonly SlotAction[]
-  /** Groups with slots that no node can take now, and why. */
-  unplaced: ReadonlyMap<GroupId, Choice>
+  /** Groups with slots that no node can take now. */
+  unplaced: ReadonlySet<GroupId>
+  /** Groups that this plan had no turn for: plan again. */
+  unfinished: ReadonlySet<GroupId>
 }>
 
 type Draft = Readonly<{
   input: SlotsInput
+  index: PlanIndex
   actions: SlotAction[]
-  unplaced: Map<GroupId, Choice>
-  usage: Usage
-  keysPlanned: Map<PeerId, number>
+  fills: Fill[]
 }>
 
-/** What to do now. Apply it, then plan again: some actions make room for the next. */
-export function planSlots(input: SlotsInput): SlotsPlan {
-  const draft: Draft = {
-    input,
-    actions: [],
-    unplaced: new Map(),
-    usage: createUsage(input.slots.values(), input.nodes),
-    keysPlanned: new Map(),
-  }
-  const byGroup = new Map<GroupId, SlotRecord[]>()
-  for (const group of input.groups.keys()) byGroup.set(group, [])
-  for (const record of input.slots.values()) {
-    const { group } = parseSlotId(record.slot)
-    const records = byGroup.get(group) ?? []
-    records.push(record)
-    byGroup.set(group, records)
-  }
-  for (const [group, records] of byGroup) planGroup(draft, group, records)
+/**
+ * What to do now. Apply it, then plan again: some actions make room for the next. Without an index
+ * everything is looked at.
+ */
+export function planSlots(input: SlotsInput, index: PlanIndex = indexAll(input)): SlotsPlan {
+  const draft: Draft = { input, index, actions: [], fills: [] }
+  for (const group of index.groups) planGroup(draft, group, index.recordsOf(group))
   planStrays(draft)
-  return { actions: draft.actions, unplaced: draft.unplaced }
+  const { actions, unplaced, unfinished } = fillSlots(draft.fills, input, index.fleet)
+  return { actions: [...draft.actions, ...actions], unplaced, unfinished }
 }
 
 function planGroup(draft: Draft, group: GroupId, records: readonly SlotRecord[]): void {
   const target = draft.input.groups.get(group)
   const replicas = target?.replicas ?? 0
+  const isWanted = wantedSlots(replicas, records)
+  const start = draft.actions.length
   for (const record of records) {
-    planLeaving(draft, target, record)
-    if (parseSlotId(record.slot).number >= replicas) planUnwanted(draft, record)
+    const wanted = isWanted(parseSlotId(record.slot).number)
+    planLeaving(draft, target, record, wanted)
+    if (!wanted) planUnwanted(draft, record)
     else if (target && record.placement) planPlaced(draft, target, record)
   }
   if (!target) return
-  planUpdate(draft, target, records)
-  if (replicas > 0) fillSlots(draft, target, records)
+  const planned = new Set(
+    draft.actions.slice(start).map((action) => ('slot' in action ? action.slot : '')),
+  )
+  const wanted = records.filter(({ slot }) => isWanted(parseSlotId(slot).number))
+  planUpdate(draft, target, wanted, planned)
+  if (replicas > 0) planVacant(draft, target, records, isWanted)
   const isOver = records.every(({ placement, leaving }) => !placement && leaving.length === 0)
   if (target.deleted && isOver) draft.actions.push({ do: 'forget', group })
 }
 
 /** Older epochs: told to stop while their nodes show them, forgotten once they do not. */
-function planLeaving(draft: Draft, target: GroupTarget | undefined, record: SlotRecord): void {
+function planLeaving(
+  draft: Draft,
+  target: GroupTarget | undefined,
+  record: SlotRecord,
+  isWanted: boolean,
+): void {
   const { input, actions } = draft
   const { slot } = record
-  const isWanted = target !== undefined && parseSlotId(slot).number < target.replicas
-  const returning = isWanted ? returningOf(draft, target, record) : undefined
+  const returning = target && isWanted ? returningOf(draft, target, record) : undefined
   for (const old of record.leaving) {
     const { node, fence, reason } = old
     if (mayRelease(slot, old, input, target)) actions.push({ do: 'release', slot, node, fence })
+    else if (runsOn(old, record, isWanted)) continue
     else if (old !== returning && isShown(old, slot, input)) {
       actions.push({ do: 'revoke', slot, node, fence, reason })
     }
@@ -134,6 +136,7 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
     leaseEndMs: input.leaseEndMs(slot),
     lostAfterMs: target.lostAfterMs,
     restart: target.restart,
+    strict: target.strict,
     numbers: input.numbers,
   })
   switch (standing.is) {
@@ -145,6 +148,9 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
       return
     case 'failed':
       actions.push({ do: 'fail', slot, fault: standing.fault })
+      return
+    case 'paused':
+      actions.push(againInPlace(slot, placement, target))
       return
     case 'gone':
       actions.push({ do: 'vacate', slot, why: 'revoked', reason: standing.reason })
@@ -164,18 +170,25 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
   }
 }
 
+/** On the same node under a new epoch, which is no replacement; a newer version may go anywhere. */
+function againInPlace(slot: SlotId, placement: Placement, target: GroupTarget): SlotAction {
+  const { node, resources, version } = placement
+  return version === target.version && target.bundle !== undefined
+    ? { do: 'allocate', slot, node, gpuUuids: resources.gpuUuids }
+    : { do: 'vacate', slot, why: 'revoked', reason: 'it stopped when its lease lapsed' }
+}
+
 /** An older epoch that came back before its replacement runs gets the slot back. */
 function returningOf(
-  { input }: Draft,
+  { input, index }: Draft,
   target: GroupTarget,
   { slot, placement, leaving }: SlotRecord,
 ): Leaving | undefined {
   const back = leaving.filter((old) => isReturning(slot, old, input, target.version))
   if (back.length === 0) return undefined
   const taken = new Set<PeerId>()
-  for (const other of input.slots.values()) {
-    if (other.slot === slot || parseSlotId(other.slot).group !== target.group) continue
-    if (other.placement) taken.add(other.placement.node)
+  for (const other of index.recordsOf(target.group)) {
+    if (other.slot !== slot && other.placement) taken.add(other.placement.node)
   }
   const newestFirst = back.sort((a, b) => compareFence(b.fence, a.fence))
   return newestFirst.find(({ node }) => {
@@ -188,50 +201,49 @@ function returningOf(
 }
 
 /**
- * A new version: one slot after the other, and only when all others run, so that N − 1 are served
- * throughout; what does not run is no loss and goes at once.
+ * A new version: one slot after the other, and only when all others run. Its next epoch starts beside
+ * the old one, on another node, so that N are served throughout; a strict one stops first, N − 1 are
+ * served meanwhile. What does not run is no loss and goes at once.
  */
-function planUpdate(draft: Draft, target: GroupTarget, records: readonly SlotRecord[]): void {
+function planUpdate(
+  draft: Draft,
+  target: GroupTarget,
+  wanted: readonly SlotRecord[],
+  planned: ReadonlySet<SlotId | ''>,
+): void {
   if (target.bundle === undefined) return
-  const planned = new Set(draft.actions.map((action) => ('slot' in action ? action.slot : '')))
-  const wanted = records.filter(({ slot }) => parseSlotId(slot).number < target.replicas)
   const running = wanted.filter(({ placement }) => placement?.state === 'running').length
   let mayStop = running >= target.replicas ? 1 : 0
   for (const { slot, placement, finished } of wanted) {
     if (finished && finished.version !== target.version) draft.actions.push({ do: 'reset', slot })
     if (!placement || placement.version === target.version || planned.has(slot)) continue
     if (placement.state === 'running' && mayStop-- <= 0) continue
+    if (placement.state === 'running' && !target.strict) {
+      draft.fills.push({ target, records: wanted, vacant: [slot], beside: true })
+      continue
+    }
     draft.actions.push({ do: 'vacate', slot, why: 'revoked', reason: newerVersionReason })
   }
 }
 
-function fillSlots(draft: Draft, target: GroupTarget, records: readonly SlotRecord[]): void {
-  const { input, actions, usage, keysPlanned } = draft
+/** The slots of a group that may get a new epoch now. */
+function planVacant(
+  draft: Draft,
+  target: GroupTarget,
+  records: readonly SlotRecord[],
+  isWanted: IsWanted,
+): void {
   if (target.bundle === undefined) return
   const bySlot = new Map(records.map((record) => [record.slot, record]))
-  const excluded = new Set<PeerId>()
-  for (const { exclusions } of records) {
-    for (const { node, untilMs } of exclusions) if (untilMs > input.nowMs) excluded.add(node)
-  }
-  const placed = records.flatMap(({ placement }) => (placement ? [placement.node] : []))
-  const households = householdsOf(placed, input.nodes)
-  for (let number = 0; number < target.replicas; number++) {
+  const vacant: SlotId[] = []
+  for (let number = 0, found = 0; found < target.replicas; number++) {
+    if (!isWanted(number)) continue
+    found++
     const slot = slotId(target.group, number)
     const record = bySlot.get(slot)
-    if (record && !isVacant(draft, target, record)) continue
-    const context = { nodes: input.nodes, usage, excluded, households, keysPlanned }
-    const choice = chooseNode(target, context)
-    const { node, gpuUuids } = choice
-    if (node === undefined) {
-      draft.unplaced.set(target.group, choice)
-      return // the next slot of this group would be told the same
-    }
-    actions.push({ do: 'allocate', slot, node, gpuUuids })
-    usage.add(node, slot, { ...resourcesOf(target), gpuUuids: [...gpuUuids] })
-    keysPlanned.set(node, (keysPlanned.get(node) ?? 0) + 1)
-    const household = input.nodes.get(node)?.household ?? node
-    households.set(household, (households.get(household) ?? 0) + 1)
+    if (!record || isVacant(draft, target, record)) vacant.push(slot)
   }
+  if (vacant.length > 0) draft.fills.push({ target, records, vacant })
 }
 
 /** Whether a new epoch may be handed out now; a readopt is planned instead where one may return. */
@@ -247,17 +259,13 @@ function isVacant(draft: Draft, target: GroupTarget, record: SlotRecord): boolea
   return !record.leaving.some((old) => blocksSlot(record.slot, old, input))
 }
 
-/** What a slot of `target` takes of a node, without its GPUs. */
-function resourcesOf(target: GroupTarget) {
-  const { milliCpus, memoryBytes, storageBytes, shmBytes } = target
-  return { milliCpus, memoryBytes, storageBytes, shmBytes }
-}
-
 /** Orders that nodes hold and no record explains. */
-function planStrays({ input, actions }: Draft): void {
+function planStrays({ input, index, actions }: Draft): void {
   const { settled } = input
-  for (const { node, connected, banned, held: all } of input.nodes.values()) {
-    if (!connected || banned) continue
+  for (const peer of index.nodes) {
+    const view = input.nodes.get(peer)
+    if (!view?.connected || view.banned) continue
+    const { node, held: all } = view
     for (const [slot, held] of all) {
       const { fence } = held
       const record = input.slots.get(slot)

@@ -38,7 +38,7 @@ describe('coordinator/reconciler', () => {
         mayOrder: () => true,
         settling: createSettling({ startedMs: 0, expected: new Set() }),
         builder: undefined as never,
-        holders: { share() {} },
+        holders: { share() {}, touch() {} },
         signer: {
           ticket: () => ({ ticket: bytes, expiresMs: nowMs + ticketMs }),
         } as never,

@@ -6,32 +6,39 @@
  */
 import type { Clock } from '../../protocol/clock.ts'
 import { type Beat, leaseNumbers, type Renewal } from '../../protocol/control/index.ts'
-import type { BundleId, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
+import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
-import type { Choice } from '../scheduler/index.ts'
+import type { Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { LeaseNumbers, SlotRecord } from '../slots/index.ts'
+import type { LeaseNumbers, SlotRecord, SlotsInput } from '../slots/index.ts'
 import type { BrakeWatch } from './brake-watch.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
+import { explainGroup } from './explain-group.ts'
 import type { Holders } from './holders.ts'
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
 import type { OrderBuilder } from './order-builder.ts'
-import { planSlots } from './plan.ts'
 import { createPlanApplier, type PlanApplier } from './plan-applier.ts'
+import { nodesOf } from './plan-index.ts'
+import { Planner } from './planner.ts'
 import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
-import { targetsOf } from './targets.ts'
+import { createTargets, type Targets } from './targets.ts'
 
 export interface Reconciler {
   /** Something changed: look soon. */
   kick(): void
+  /** There is news of the node: look at it soon, and at what has to do with it. */
+  touchNode(node: PeerId): void
+  touchGroup(group: GroupId): void
   /** The leases that a beat renews. */
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[]
-  /** Groups with slots that no node can take now. */
-  readonly unplaced: ReadonlyMap<GroupId, Choice>
+  /** Groups with slots that no node can take now, and since when (coordinator's time). */
+  readonly waitingSinceMs: ReadonlyMap<GroupId, number>
+  /** Where the group's next replica would go now, or why nowhere; undefined: no such group. */
+  explain(group: GroupId): Explanation | undefined
   readonly settled: boolean
   /** The brake is on: nothing silent is replaced. */
   readonly holding: boolean
@@ -46,7 +53,7 @@ export type ReconcilerComponents = Readonly<{
   /** False: this coordinator was deposed, or its store has gone back. */
   mayOrder: () => boolean
   builder: OrderBuilder
-  holders: Pick<Holders, 'share'>
+  holders: Pick<Holders, 'share' | 'touch'>
   signer: OrderSigner
   sessions: Pick<Sessions, 'nodes' | 'send'>
   images: Pick<Images, 'tend' | 'bundleOf'>
@@ -56,6 +63,7 @@ export type ReconcilerComponents = Readonly<{
   wallMs: () => number
   clock: Clock
   logger: Logger
+  preemption?: SlotsInput['preemption']
 }>
 
 const tickMs = 1_000
@@ -78,7 +86,9 @@ class Loop implements Reconciler {
   readonly #deliveries: Deliveries
   readonly #applier: PlanApplier
   readonly #stopped = new AbortController()
-  #unplaced: ReadonlyMap<GroupId, Choice> = new Map()
+  readonly #planner: Planner
+  readonly #targets: Targets
+  #tickedMs = Number.NEGATIVE_INFINITY
   #nap = new AbortController()
   #kicked = false
   #running: Promise<void> = Promise.resolve()
@@ -86,6 +96,20 @@ class Loop implements Reconciler {
   constructor(numbers: LeaseNumbers, parts: ReconcilerComponents) {
     this.#numbers = numbers
     this.#parts = parts
+    const { book, groups, images, sessions } = parts
+    this.#targets = createTargets({ groups, bundleOf: (group) => images.bundleOf(group) })
+    this.#planner = new Planner({
+      ...{ nodes: sessions.nodes, targets: this.#targets },
+      recordsOf: (group) => book.of(group),
+      sizeOf: (group) => book.sizeOf(group),
+      recordedGroups: () => book.groups(),
+      recordsOn: (node) => book.on(node),
+    })
+    book.onChange((next, before) => {
+      const record = next ?? before
+      if (record) this.#planner.touchRecord(record, before)
+      for (const node of new Set([...nodesIn(next), ...nodesIn(before)])) parts.holders.touch(node)
+    })
     this.#renewals = createLeaseRenewals(numbers, parts)
     this.#deliveries = createDeliveries(parts)
     this.#applier = createPlanApplier({
@@ -96,8 +120,15 @@ class Loop implements Reconciler {
     })
   }
 
-  get unplaced(): ReadonlyMap<GroupId, Choice> {
-    return this.#unplaced
+  get waitingSinceMs(): ReadonlyMap<GroupId, number> {
+    return this.#planner.waitingSinceMs
+  }
+
+  explain(group: GroupId): Explanation | undefined {
+    const target = this.#targets.get(group)
+    const { book, nowMs } = this.#parts
+    const { fleet } = this.#planner
+    return target && explainGroup(target, book.of(group), { fleet, nowMs: nowMs() })
   }
 
   get settled(): boolean {
@@ -109,8 +140,20 @@ class Loop implements Reconciler {
   }
 
   kick(): void {
+    this.#planner.touchImageless()
     this.#kicked = true
     this.#nap.abort()
+  }
+
+  touchNode(node: PeerId): void {
+    this.#planner.touchNode(node)
+    this.#parts.holders.touch(node)
+    this.kick()
+  }
+
+  touchGroup(group: GroupId): void {
+    this.#planner.touchGroup(group)
+    this.kick()
   }
 
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[] {
@@ -137,6 +180,7 @@ class Loop implements Reconciler {
       } catch (error) {
         // The next tick starts from what is true then; a disk that fails says so at each.
         logger.error({ error }, 'a reconcile round failed')
+        this.#planner.touchAll()
       }
       this.#nap = new AbortController()
       const sleep = (ms: number, nap: AbortSignal): Promise<void> =>
@@ -147,27 +191,40 @@ class Loop implements Reconciler {
   }
 
   async #tick(): Promise<void> {
-    const { groups, images, book, settling, brake, sessions, nowMs } = this.#parts
+    const { book, settling, brake, sessions, nowMs } = this.#parts
     settling.update(nowMs(), (node) => sessions.nodes.get(node)?.connected ?? false)
     brake.update()
-    images.tend(groups.all(), bundlesIn(book.slots.values()))
+    const isDue = nowMs() - this.#tickedMs >= tickMs
+    if (isDue) {
+      this.#tickedMs = nowMs()
+      this.#planner.tick(nowMs())
+    }
+    this.#tendImages()
     if (!this.#parts.mayOrder()) return
     for (let round = 0; round < roundsMax && !this.#stopped.signal.aborted; round++) {
-      const plan = planSlots({
+      const plan = this.#planner.plan({
         nowMs: nowMs(),
         settled: settling.settled && !brake.holding,
-        groups: targetsOf(groups.all(), (group) => images.bundleOf(group)),
         slots: book.slots,
-        nodes: sessions.nodes,
         leaseEndMs: (slot) => this.#leaseEnd(slot),
         isRetired: (group) => book.isRetired(group),
         numbers: this.#numbers,
+        ...(this.#parts.preemption ? { preemption: this.#parts.preemption } : {}),
       })
-      this.#unplaced = plan.unplaced
-      if (!(await this.#applier.apply(plan.actions))) break
+      const changed = await this.#applier.apply(plan.actions)
+      // What could not be carried out now (no key left, no bundle) waits for the next second.
+      if (!this.#planner.hasNews || (!changed && plan.unfinished.size > 0)) break
+      if (round === roundsMax - 1) this.#kicked = true
     }
-    this.#parts.holders.share()
-    this.#deliveries.forget()
+    if (isDue) {
+      this.#parts.holders.share()
+      this.#deliveries.forget()
+    }
+  }
+
+  #tendImages(): void {
+    const { groups, images, book } = this.#parts
+    images.tend(groups.all(), new Set(book.bundles.keys()))
   }
 
   /** A lease that is not known was given before the start: it ends when those have all run out. */
@@ -179,13 +236,8 @@ class Loop implements Reconciler {
   }
 }
 
-function bundlesIn(slots: Iterable<SlotRecord>): ReadonlySet<BundleId> {
-  const bundles = new Set<BundleId>()
-  for (const { placement, leaving } of slots) {
-    if (placement) bundles.add(placement.bundle)
-    for (const { bundle } of leaving) bundles.add(bundle)
-  }
-  return bundles
+function nodesIn(record: SlotRecord | undefined): readonly PeerId[] {
+  return record ? nodesOf(record) : []
 }
 
 /** The lease numbers of production; tests and the simulator pass shorter ones. */

@@ -18,14 +18,16 @@ export interface Settling {
   update(nowMs: number, connected: (node: PeerId) => boolean): void
 }
 
-/** Measured: TCP, Noise, yamux and identify take 8 ms of CPU, both ends together, on loopback. */
-const handshakeMs = 8
+/** TCP, Noise, yamux and identify, both ends together, on loopback; until it is measured here. */
+export const usualHandshakeMs = 8
 const windowMinMs = 60_000
 
 export type SettlingInit = Readonly<{
   startedMs: number
   /** Nodes with allocations in the store. */
   expected: ReadonlySet<PeerId>
+  /** Nodes there were, with and without allocations, and what it costs to greet one. */
+  crowd?: Readonly<{ nodes: number; handshakeMs: number }>
   /** Instead of max(60 s, 2 × nodes × handshake). */
   windowMs?: number | undefined
   /** After a restore: what the store does not know may come at any time. */
@@ -35,7 +37,9 @@ export type SettlingInit = Readonly<{
 
 export function createSettling(init: SettlingInit): Settling {
   const { startedMs, expected, windowMs, waitAll } = init
-  const lengthMs = windowMs ?? Math.max(windowMinMs, 2 * expected.size * handshakeMs)
+  const { nodes = 0, handshakeMs = usualHandshakeMs } = init.crowd ?? {}
+  const known = Math.max(expected.size, nodes)
+  const lengthMs = windowMs ?? Math.max(windowMinMs, 2 * known * handshakeMs)
   let settled = expected.size === 0 && !waitAll
   let endMs = settled ? startedMs : startedMs + lengthMs
   const missing = new Set(expected)

@@ -3,14 +3,34 @@
  * alone, and the groups whose slots were cleared, so that what shows up of them later is stopped.
  */
 import Type from 'typebox'
-import { type Fence, type GroupId, parseSlotId, type SlotId } from '../../protocol/ids.ts'
+import {
+  type BundleId,
+  type Fence,
+  type GroupId,
+  type PeerId,
+  parseSlotId,
+  type SlotId,
+} from '../../protocol/ids.ts'
 import { collection, type Store } from '../../protocol/store/index.ts'
 import { CountSchema } from '../../protocol/wire/index.ts'
 import { type SlotRecord, SlotRecordSchema } from '../slots/index.ts'
+import { nodesOf } from './plan-index.ts'
 
 export interface SlotBook {
   readonly slots: ReadonlyMap<SlotId, SlotRecord>
   of(group: GroupId): readonly SlotRecord[]
+  /** How many records the group has. */
+  sizeOf(group: GroupId): number
+  /** Groups that have records. */
+  groups(): Iterable<GroupId>
+  /** Records that have a placement or something leaving on the node. */
+  on(node: PeerId): Iterable<SlotRecord>
+  /** Bundles of all that is placed or leaving. */
+  readonly bundles: ReadonlyMap<BundleId, number>
+  /** Slots whose newest epoch is on its way to running. */
+  readonly starting: ReadonlySet<SlotId>
+  /** Called after each durable change of a record, `next` absent when it was cleared. */
+  onChange(listener: (next: SlotRecord | undefined, before: SlotRecord | undefined) => void): void
   /** Slots whose record is on its way to the disk: nothing of them is renewed meanwhile. */
   readonly changing: ReadonlySet<SlotId>
   /** Nothing of these is renewed from now on, until `commit` or `unmark`. */
@@ -35,8 +55,42 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
   const changing = new Set<SlotId>()
   const leases = new Map<SlotId, Readonly<{ fence: Fence; endMs: number }>>()
 
+  const byNode = new Map<PeerId, Map<SlotId, SlotRecord>>()
+  const bundles = new Map<BundleId, number>()
+  const starting = new Set<SlotId>()
+  const listeners: Parameters<SlotBook['onChange']>[0][] = []
+
+  const count = (record: SlotRecord | undefined, by: 1 | -1): void => {
+    for (const { bundle } of record ? placementsOf(record) : []) {
+      const left = (bundles.get(bundle) ?? 0) + by
+      if (left > 0) bundles.set(bundle, left)
+      else bundles.delete(bundle)
+    }
+  }
+  const index = (next: SlotRecord | undefined, before: SlotRecord | undefined): void => {
+    const slot = (next ?? before)?.slot
+    if (slot === undefined) return
+    for (const node of before ? nodesOf(before) : []) {
+      const own = byNode.get(node)
+      own?.delete(slot)
+      if (own?.size === 0) byNode.delete(node)
+    }
+    for (const node of next ? nodesOf(next) : []) {
+      const own = byNode.get(node) ?? new Map<SlotId, SlotRecord>()
+      if (next) own.set(slot, next)
+      byNode.set(node, own)
+    }
+    count(next, 1)
+    count(before, -1)
+    const state = next?.placement?.state
+    if (state === 'ordered' || state === 'accepted' || state === 'downloading') starting.add(slot)
+    else starting.delete(slot)
+    for (const listener of listeners) listener(next, before)
+  }
   const put = (record: SlotRecord): void => {
+    const before = slots.get(record.slot)
     slots.set(record.slot, record)
+    index(record, before)
     const { group } = parseSlotId(record.slot)
     const own = byGroup.get(group) ?? new Map<SlotId, SlotRecord>()
     own.set(record.slot, record)
@@ -48,6 +102,12 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
   return {
     slots,
     of: (group) => [...(byGroup.get(group)?.values() ?? [])],
+    sizeOf: (group) => byGroup.get(group)?.size ?? 0,
+    groups: () => byGroup.keys(),
+    on: (node) => byNode.get(node)?.values() ?? [],
+    bundles,
+    starting,
+    onChange: (listener) => listeners.push(listener),
     changing,
     mark(marked) {
       for (const slot of marked) changing.add(slot)
@@ -67,6 +127,7 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
       retiredGroups.add(group)
       byGroup.delete(group)
       for (const slot of own) {
+        index(undefined, slots.get(slot))
         slots.delete(slot)
         leases.delete(slot)
       }
@@ -78,4 +139,8 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
     },
     setLease: (slot, fence, endMs) => leases.set(slot, { fence, endMs }),
   }
+}
+
+function placementsOf({ placement, leaving }: SlotRecord) {
+  return placement ? [placement, ...leaving] : leaving
 }

@@ -1,20 +1,44 @@
-/** Groups as the slots need them. */
+/** Groups as the slots need them. Made once for each record of a group, because plans ask often. */
 import type { BundleId, GroupId } from '../../protocol/ids.ts'
-import { type GroupRecord, gpuClassOf, slotsWanted } from '../groups/index.ts'
+import { type GroupRecord, type Groups, gpuClassOf, slotsWanted } from '../groups/index.ts'
+import { rankOf } from '../scheduler/index.ts'
 import type { GroupTarget } from '../slots/index.ts'
 
+export type Targets = Pick<ReadonlyMap<GroupId, GroupTarget>, 'get' | 'has' | 'keys'>
+
 /** What each group, tombstones too, wants of its slots. */
-export function targetsOf(
-  groups: readonly GroupRecord[],
-  bundleOf: (group: GroupRecord) => BundleId | undefined,
-): ReadonlyMap<GroupId, GroupTarget> {
-  return new Map(groups.map((group) => [group.id, targetOf(group, bundleOf(group))]))
+export function createTargets({
+  groups,
+  bundleOf,
+}: Readonly<{
+  groups: Pick<Groups, 'all' | 'byId'>
+  bundleOf: (group: GroupRecord) => BundleId | undefined
+}>): Targets {
+  const made = new WeakMap<GroupRecord, GroupTarget>()
+  return {
+    get(id) {
+      const group = groups.byId(id)
+      if (!group) return undefined
+      const bundle = bundleOf(group)
+      const known = made.get(group)
+      if (known && known.bundle === bundle) return known
+      const target = targetOf(group, bundle)
+      made.set(group, target)
+      return target
+    },
+    has: (id) => groups.byId(id) !== undefined,
+    keys: () =>
+      groups
+        .all()
+        .map(({ id }) => id)
+        .values(),
+  }
 }
 
 function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget {
-  const { container, extension } = group
+  const { container, extension, countryCodes } = group
   const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
-  const { minUploadMbps = 0, minDownloadMbps = 0 } = extension
+  const { minUploadMbps = 0, minDownloadMbps = 0, sensitive } = extension
   const classes = new Set(container.gpuClasses.map((id) => id.toLowerCase()))
   const gpuFits: GroupTarget['gpuFits'] = ({ name, vramBytes }) => {
     const found = gpuClassOf(name, vramBytes)
@@ -31,8 +55,12 @@ function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget
     needsEnv: container.envSealed !== undefined,
     ...(minUploadMbps > 0 ? { minUpBitsPerS: minUploadMbps * 1e6 } : {}),
     ...(minDownloadMbps > 0 ? { minDownBitsPerS: minDownloadMbps * 1e6 } : {}),
+    rank: rankOf(container.priority, classes.size > 0),
+    ...(countryCodes.length > 0 ? { countries: new Set(countryCodes) } : {}),
+    ...(sensitive ? { sensitive } : {}),
     restart: group.restartPolicy,
     lostAfterMs: extension.lostAfterMs,
     orphanAfterMs: extension.orphanAfterMs,
+    ...(extension.strict ? { strict: true } : {}),
   }
 }

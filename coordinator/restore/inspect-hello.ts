@@ -10,7 +10,7 @@ import {
   parseSlotId,
   type SlotId,
 } from '../../protocol/ids.ts'
-import { pulseCodec } from '../../protocol/orders/index.ts'
+import { type Pulse, pulseCodec } from '../../protocol/orders/index.ts'
 import { isSignedBy } from '../../protocol/signing/index.ts'
 import type { SlotRecord } from '../slots/index.ts'
 import type { Doubt } from './authority.ts'
@@ -20,8 +20,8 @@ export type StoreFacts = Readonly<{
   terms: Terms
   slots: ReadonlyMap<SlotId, SlotRecord>
   isRetired: (group: GroupId) => boolean
-  /** No pulse of this store had the number. */
-  isBeyond: (pulseNumber: number) => boolean
+  /** Our signature, and not of this store. */
+  isForeign: (pulse: Pulse) => boolean
 }>
 
 /** Why this coordinator must not order any more, if the hello proves it. */
@@ -36,10 +36,10 @@ export function inspectHello(
     return { kind: 'deposed', evidence: `${peer} shows a certificate of a later term` }
   }
   if (hello.pulse && isSignedBy('pulse', hello.pulse, orderKey)) {
-    const { number, ...pulse } = pulseCodec.decode(hello.pulse.payload)
+    const pulse = pulseCodec.decode(hello.pulse.payload)
     const isOurs = pulse.term === term && pulse.network === network
-    if (isOurs && facts.isBeyond(number)) {
-      return { kind: 'gone-back', evidence: `${peer} shows pulse ${number}` }
+    if (isOurs && facts.isForeign(pulse)) {
+      return { kind: 'gone-back', evidence: `${peer} shows pulse ${pulse.number}` }
     }
   }
   for (const { order } of hello.held) {

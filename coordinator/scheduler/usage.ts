@@ -1,8 +1,8 @@
-/** What is spoken for on each node: by placements, by what is leaving, by what nobody ordered. */
+/** What is spoken for on a node: by placements, by what is leaving, by what nobody ordered. */
 import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import { parseSlotId } from '../../protocol/ids.ts'
 import type { Resources } from '../../protocol/orders/index.ts'
-import type { NodeView, Placement, SlotRecord } from '../slots/index.ts'
+import type { Claim, NodeView, SlotRecord } from '../slots/index.ts'
 
 export type NodeUsage = {
   milliCpus: number
@@ -11,59 +11,70 @@ export type NodeUsage = {
   allocations: number
   readonly gpuUuids: Set<string>
   readonly groups: Set<GroupId>
+  /** For whom a lower group's instance is being stopped here. */
+  claim?: Claim
+}
+
+export function emptyUsage(): NodeUsage {
+  return {
+    ...{ milliCpus: 0, memoryBytes: 0, storageBytes: 0, allocations: 0 },
+    ...{ gpuUuids: new Set(), groups: new Set() },
+  }
+}
+
+function addTo(usage: NodeUsage, slot: SlotId, resources: Resources): void {
+  usage.milliCpus += resources.milliCpus
+  usage.memoryBytes += resources.memoryBytes
+  usage.storageBytes += resources.storageBytes
+  usage.allocations++
+  for (const uuid of resources.gpuUuids) usage.gpuUuids.add(uuid)
+  usage.groups.add(parseSlotId(slot).group)
+}
+
+/**
+ * Counted from the records that name the node and from what it shows. What leaves a node that is
+ * away is not counted: the node is no candidate, and when it returns it shows what it holds.
+ */
+export function usageOf(view: NodeView, records: Iterable<SlotRecord>): NodeUsage {
+  const usage = emptyUsage()
+  const known = new Set<string>()
+  for (const { slot, placement, leaving } of records) {
+    for (const at of placement ? [placement, ...leaving] : leaving) {
+      if (at.node !== view.node) continue
+      if (at !== placement && !view.connected) continue
+      known.add(`${slot} ${at.fence.term}.${at.fence.epoch}`)
+      addTo(usage, slot, at.resources)
+    }
+    for (const { node, claim } of leaving) {
+      if (node === view.node && view.connected && claim) usage.claim = claim
+    }
+  }
+  if (!view.connected) return usage
+  for (const [slot, { fence }] of view.held) {
+    if (known.has(`${slot} ${fence.term}.${fence.epoch}`)) continue
+    usage.allocations++
+    usage.groups.add(parseSlotId(slot).group)
+  }
+  return usage
 }
 
 export interface Usage {
   of(node: PeerId): Readonly<NodeUsage>
+  /** Counts what a plan gives away, for the rest of that plan. */
   add(node: PeerId, slot: SlotId, resources: Resources): void
 }
 
-/**
- * Counts once, from records and from what connected nodes show. Something that leaves a node that
- * is away is not counted: the node is no candidate, and when it returns it shows what it holds.
- */
-export function createUsage(
-  slots: Iterable<SlotRecord>,
-  nodes: ReadonlyMap<PeerId, NodeView>,
-): Usage {
-  const byNode = new Map<PeerId, NodeUsage>()
-  const of = (node: PeerId): NodeUsage => {
-    let usage = byNode.get(node)
-    if (!usage) {
-      usage = {
-        ...{ milliCpus: 0, memoryBytes: 0, storageBytes: 0, allocations: 0 },
-        ...{ gpuUuids: new Set(), groups: new Set() },
-      }
-      byNode.set(node, usage)
-    }
-    return usage
+/** What is used, and what a plan adds to it; the base stays as it is. */
+export function planUsage(base: (node: PeerId) => Readonly<NodeUsage> | undefined): Usage {
+  const changed = new Map<PeerId, NodeUsage>()
+  return {
+    of: (node) => changed.get(node) ?? base(node) ?? emptyUsage(),
+    add(node, slot, resources) {
+      const before = changed.get(node) ?? base(node) ?? emptyUsage()
+      const { gpuUuids, groups } = before
+      const usage = { ...before, gpuUuids: new Set(gpuUuids), groups: new Set(groups) }
+      addTo(usage, slot, resources)
+      changed.set(node, usage)
+    },
   }
-  const add = (node: PeerId, slot: SlotId, resources: Resources): void => {
-    const usage = of(node)
-    usage.milliCpus += resources.milliCpus
-    usage.memoryBytes += resources.memoryBytes
-    usage.storageBytes += resources.storageBytes
-    usage.allocations++
-    for (const uuid of resources.gpuUuids) usage.gpuUuids.add(uuid)
-    usage.groups.add(parseSlotId(slot).group)
-  }
-  const known = new Set<string>()
-  const count = (slot: SlotId, { node, fence, resources }: Placement): void => {
-    known.add(`${node} ${slot} ${fence.term}.${fence.epoch}`)
-    add(node, slot, resources)
-  }
-  for (const { slot, placement, leaving } of slots) {
-    if (placement) count(slot, placement)
-    for (const old of leaving) if (nodes.get(old.node)?.connected) count(slot, old)
-  }
-  for (const view of nodes.values()) {
-    if (!view.connected) continue
-    for (const [slot, { fence }] of view.held) {
-      if (known.has(`${view.node} ${slot} ${fence.term}.${fence.epoch}`)) continue
-      const usage = of(view.node)
-      usage.allocations++
-      usage.groups.add(parseSlotId(slot).group)
-    }
-  }
-  return { of, add }
 }

@@ -127,9 +127,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
 
   const onBeat = (session: Session, state: PeerState, beat: Beat): void => {
     const { peer } = session
+    const before = offerOf(state)
     if (beat.keys) state.pool?.offer(beat.keys, 'beat')
     state.takeWhereabouts(beat, desk.isJudge)
-    const before = offerOf(state)
     if (beat.capacity) state.capacity = beat.capacity
     state.bundles = new Set(beat.bundles)
     state.partial = new Set(beat.partial)
@@ -247,8 +247,8 @@ function assertWelcome(peer: PeerId, hello: Hello, desk: SessionDesk): void {
 }
 
 /** What a plan may depend on beside what is held: known at all, measured, how many bundles. */
-function offerOf({ capacity, link, bundles }: PeerState): string {
-  return `${capacity !== undefined} ${link !== undefined} ${bundles.size}`
+function offerOf({ capacity, link, bundles, keys }: PeerState): string {
+  return `${JSON.stringify(capacity)} ${link !== undefined} ${bundles.size} ${keys > 0}`
 }
 
 function forgetLongAway(nodes: Map<PeerId, PeerState>): void {

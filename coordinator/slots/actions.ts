@@ -1,18 +1,31 @@
 /** What may be done about a slot, as data: the plan names them, transitions and messages carry them out. */
 import type { Fault } from '../../protocol/control/index.ts'
 import type { Fence, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
-import type { Leaving, PlacementState } from './records.ts'
+import type { Claim, Leaving, PlacementState } from './records.ts'
 import type { Held } from './views.ts'
 
 export type SlotAction =
-  /** A new epoch on `node`. */
-  | Readonly<{ do: 'allocate'; slot: SlotId; node: PeerId; gpuUuids: readonly string[] }>
+  /** A new epoch on `node`; `beside`: the one before runs on until this one does. */
+  | Readonly<{
+      do: 'allocate'
+      slot: SlotId
+      node: PeerId
+      gpuUuids: readonly string[]
+      beside?: boolean
+    }>
   /** A new epoch for the container that `from` still runs. */
   | Readonly<{ do: 'readopt'; slot: SlotId; from: Leaving }>
   /** The same bytes once more. */
   | Readonly<{ do: 'redeliver'; slot: SlotId }>
   /** The placement is no longer the slot's; `why` says whether it may come back. */
-  | Readonly<{ do: 'vacate'; slot: SlotId; why: Leaving['why']; reason: string }>
+  | Readonly<{
+      do: 'vacate'
+      slot: SlotId
+      why: Leaving['why']
+      reason: string
+      /** Who gets the room. */
+      claim?: Claim
+    }>
   | Readonly<{ do: 'fail'; slot: SlotId; fault: Fault }>
   | Readonly<{ do: 'finish'; slot: SlotId; exitCode: number }>
   /** The node shows another state than the record. */

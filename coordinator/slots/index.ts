@@ -1,7 +1,8 @@
 /** Slots: what is persisted of them, how they stand, and what an action makes of them. Pure. */
 export type { SlotAction } from './actions.ts'
-export { blocksSlot, isFinal, isReturning, mayRelease, progressOf } from './leaving.ts'
+export { blocksSlot, isFinal, isReturning, mayRelease, progressOf, runsOn } from './leaving.ts'
 export {
+  type Claim,
   type Leaving,
   type Placement,
   type PlacementState,
@@ -25,3 +26,4 @@ export {
   type NodeView,
   type SlotsInput,
 } from './views.ts'
+export { type IsWanted, wantedSlots } from './wanted.ts'

@@ -1,6 +1,6 @@
 /** Older epochs of a slot: when they still stand in the way, may come back, or can be forgotten. */
 import { compareFence, type SlotId } from '../../protocol/ids.ts'
-import type { Leaving, PlacementState } from './records.ts'
+import type { Leaving, PlacementState, SlotRecord } from './records.ts'
 import { type GroupTarget, hasLeft, type SlotsInput } from './views.ts'
 
 type World = Pick<SlotsInput, 'nodes' | 'nowMs' | 'numbers'>
@@ -45,9 +45,18 @@ function shownOf(slot: SlotId, old: Leaving, { nodes, nowMs }: World): Shown {
   return wasTaken || wasRefused || nowMs > old.acceptUntilMs ? 'over' : 'unknown'
 }
 
+/** Whether it goes on, renewed, until the slot's newer version runs; `isWanted`: the slot is. */
+export function runsOn(
+  { why }: Leaving,
+  { placement }: Pick<SlotRecord, 'placement'>,
+  isWanted: boolean,
+): boolean {
+  return why === 'updating' && isWanted && placement?.state !== 'running'
+}
+
 /** Whether the slot's next epoch must wait for this one: its lease runs, and it is not known over. */
 export function blocksSlot(slot: SlotId, old: Leaving, world: World): boolean {
-  if (shownOf(slot, old, world) === 'over') return false
+  if (old.why === 'updating' || shownOf(slot, old, world) === 'over') return false
   return world.nowMs <= old.leaseEndMs + world.numbers.skewMs
 }
 

@@ -11,6 +11,7 @@ import {
   BundleIdSchema,
   CountSchema,
   EpochSchema,
+  GroupIdSchema,
   InstanceIdSchema,
   ListSchema,
   PeerIdSchema,
@@ -41,22 +42,33 @@ const placementFields = {
   state: PlacementStateSchema,
   /** Wall-clock time of the last change of `state`, for display. */
   stateSinceMs: CountSchema(),
+  /** When its group shrinks, the lowest goes first; absent: 0. */
+  deletionCost: Type.Optional(CountSchema(100_000)),
 }
 
 /** The newest epoch of a slot, on its node. */
 const PlacementSchema = Type.Object(placementFields)
 export type Placement = Readonly<Static<typeof PlacementSchema>>
 
+/** The group that a node is being freed for, and its rank (scheduler/preemption.ts). */
+const ClaimSchema = Type.Object({ group: GroupIdSchema, rank: CountSchema(15) })
+export type Claim = Readonly<Static<typeof ClaimSchema>>
+
 /** An older epoch that may still run somewhere. */
 const LeavingSchema = Type.Object({
   ...placementFields,
-  /** 'lapsed': silent, and may get the slot back; 'revoked': must stop whatever happens. */
-  why: Type.Union([Type.Literal('lapsed'), Type.Literal('revoked')]),
+  /**
+   * 'lapsed': silent, and may get the slot back; 'updating': renewed and served until the newer version
+   * runs; 'revoked': must stop whatever happens.
+   */
+  why: Type.Union([Type.Literal('lapsed'), Type.Literal('updating'), Type.Literal('revoked')]),
   reason: Type.String({ maxLength: 256 }),
   /** Coordinator's time when it stopped being the newest. */
   sinceMs: TimeMsSchema,
   /** When its last lease ends: it is never renewed again. */
   leaseEndMs: TimeMsSchema,
+  /** It was preempted: its room is for this group. */
+  claim: Type.Optional(ClaimSchema),
 })
 export type Leaving = Readonly<Static<typeof LeavingSchema>>
 

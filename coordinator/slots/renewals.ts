@@ -1,10 +1,10 @@
 /**
- * Which leases a beat renews: those of the newest epoch of a slot, on the node that beats, and of
- * nothing that is being given away.
+ * Which leases a beat renews: those of the newest epoch of a slot, on the node that beats, of an older
+ * version until the newer one runs, and of nothing else that is being given away.
  */
 import type { InstanceReport } from '../../protocol/control/index.ts'
 import { compareFence, type PeerId, type SlotId } from '../../protocol/ids.ts'
-import { isFinal } from './leaving.ts'
+import { isFinal, runsOn } from './leaving.ts'
 import type { Placement, SlotRecord } from './records.ts'
 
 export type RenewalContext = Readonly<{
@@ -13,19 +13,31 @@ export type RenewalContext = Readonly<{
   changing: ReadonlySet<SlotId>
 }>
 
+export type Renewable = Readonly<{
+  slot: SlotId
+  placement: Placement
+  /** Not so for one that runs on until its newer version does. */
+  isNewest: boolean
+}>
+
 /** The placements whose lease `node` keeps by this beat. */
 export function renewable(
   node: PeerId,
   reports: Iterable<InstanceReport>,
   { slots, changing }: RenewalContext,
-): readonly Readonly<{ slot: SlotId; placement: Placement }>[] {
-  const renewed: Readonly<{ slot: SlotId; placement: Placement }>[] = []
+): readonly Renewable[] {
+  const renewed: Renewable[] = []
   for (const report of reports) {
     const { slot } = report
-    const placement = slots.get(slot)?.placement
-    if (!placement || placement.node !== node || changing.has(slot)) continue
-    if (compareFence(report, placement.fence) !== 0 || isFinal(report.state)) continue
-    renewed.push({ slot, placement })
+    const record = slots.get(slot)
+    if (!record || changing.has(slot) || isFinal(report.state)) continue
+    const isIt = (at: Placement): boolean =>
+      at.node === node && compareFence(report, at.fence) === 0
+    const { placement, leaving } = record
+    if (placement && isIt(placement)) renewed.push({ slot, placement, isNewest: true })
+    // One that the plan ends, because the slot is not wanted, is revoked before its lease is over.
+    const old = leaving.find((one) => isIt(one) && runsOn(one, record, true))
+    if (old) renewed.push({ slot, placement: old, isNewest: false })
   }
   return renewed
 }

@@ -71,4 +71,18 @@ describe('coordinator/slots/standing', () => {
     const held = new Map([[slot, { fence, report }]])
     expect(silent(0, issuedMs + 5_000, { held }).is).to.equal('gone')
   })
+
+  it('lets a strict one that stopped at its lapse start again where it was', () => {
+    const fault = { code: 'LEASE_LAPSED', message: 'not renewed' }
+    const held = new Map([[slot, { fence, report: { state: 'stopped', fault } as never }]])
+    const judged = (strict: boolean) =>
+      standingOf(slot, placement, {
+        node: { ...idle(0), held },
+        ...{ nowMs: issuedMs + 90_000, leaseEndMs: issuedMs + 15_000, lostAfterMs: 0 },
+        ...{ restart: 'always', strict },
+        numbers: { leaseMs: 15_000, skewMs: 2_000, guardMs: 60_000 },
+      }).is
+    expect(judged(true)).to.equal('paused')
+    expect(judged(false)).to.equal('gone')
+  })
 })

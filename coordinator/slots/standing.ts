@@ -17,6 +17,8 @@ export type Standing =
   | Readonly<{ is: 'finished'; exitCode: number }>
   /** The node gave up on it, or refused it. */
   | Readonly<{ is: 'failed'; fault: Fault }>
+  /** A strict one that stopped when its lease lapsed, on a node that is back: it starts again there. */
+  | Readonly<{ is: 'paused' }>
   /** Certainly not running under a lease; nothing to wait for. */
   | Readonly<{ is: 'gone'; reason: string }>
   /** Silent for lease + skew + lost_after. */
@@ -28,6 +30,7 @@ export type StandingContext = Readonly<{
   leaseEndMs: number
   lostAfterMs: number
   restart: RestartPolicy
+  strict?: boolean | undefined
   numbers: LeaseNumbers
 }>
 
@@ -93,11 +96,15 @@ function standingOfRefused(
   return { is: 'failed', fault }
 }
 
-function standingOfHeld({ report }: Held, { restart }: StandingContext): Standing {
+function standingOfHeld({ report }: Held, { restart, strict }: StandingContext): Standing {
   const { state, exitCode, fault } = report
   if (state !== 'failed' && state !== 'stopped') return { is: 'held' }
   // Of a strict group: given up only once it has stopped, and neither a failure nor an end.
   if (fault?.code === 'NODE_STOPPING') return { is: 'gone', reason: 'the node stops' }
+  // It did as it must when the coordinator is not heard of; neither a failure nor an end.
+  if (fault?.code === 'LEASE_LAPSED') {
+    return strict ? { is: 'paused' } : { is: 'gone', reason: 'it stopped when its lease lapsed' }
+  }
   const isContent =
     exitCode !== undefined && (restart === 'never' || (restart === 'on_failure' && exitCode === 0))
   if (isContent) return { is: 'finished', exitCode }

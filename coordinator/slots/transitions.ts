@@ -4,9 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { compareFence, type Epoch, type Fence, type SlotId, type Term } from '../../protocol/ids.ts'
-import { type Allocation, allocationCodec } from '../../protocol/orders/index.ts'
+import {
+  type Allocation,
+  allocationCodec,
+  newerVersionReason,
+} from '../../protocol/orders/index.ts'
 import type { SlotAction } from './actions.ts'
-import type { Leaving, Placement, SlotRecord } from './records.ts'
+import type { Claim, Leaving, Placement, SlotRecord } from './records.ts'
 
 export type TransitionContext = Readonly<{
   /** Coordinator's time. */
@@ -41,9 +45,12 @@ export function withPlacement(
   record: SlotRecord,
   placement: Placement,
   context: TransitionContext,
+  { beside = false }: Readonly<{ beside?: boolean | undefined }> = {},
 ): SlotRecord {
   assert(!record.fence || compareFence(placement.fence, record.fence) > 0, 'an epoch only rises')
-  const { finished: _, ...kept } = vacated(record, 'revoked', 'another node runs it', context)
+  const { finished: _, ...kept } = beside
+    ? vacated(record, 'updating', newerVersionReason, context)
+    : vacated(record, 'revoked', 'another node runs it', context)
   // A container that goes on under the new epoch does not leave.
   const leaving = kept.leaving.filter(({ instance }) => instance !== placement.instance)
   return { ...kept, leaving, fence: placement.fence, placement }
@@ -62,7 +69,7 @@ export function applyAction(
 ): SlotRecord {
   switch (action.do) {
     case 'vacate':
-      return vacated(record, action.why, action.reason, context)
+      return vacated(record, action.why, action.reason, context, action.claim)
     case 'fail':
       return failed(record, action.fault, context)
     case 'finish': {
@@ -96,10 +103,14 @@ function vacated(
   why: Leaving['why'],
   reason: string,
   { nowMs, leaseEndMs }: TransitionContext,
+  claim?: Claim,
 ): SlotRecord {
   const { placement, ...kept } = record
   if (!placement) return record
-  const old: Leaving = { ...placement, why, reason, sinceMs: nowMs, leaseEndMs }
+  const old: Leaving = {
+    ...{ ...placement, why, reason, sinceMs: nowMs, leaseEndMs },
+    ...(claim ? { claim } : {}),
+  }
   return { ...kept, leaving: [...record.leaving, old].slice(-leavingMax) }
 }
 

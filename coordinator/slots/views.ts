@@ -25,9 +25,19 @@ export type GroupTarget = Readonly<{
   /** The least that a node's line must have been measured to do; absent: any line. */
   minUpBitsPerS?: number
   minDownBitsPerS?: number
+  /** Above which groups it stands when room is short (scheduler/priority.ts); absent: 0. */
+  rank?: number
+  /** Lower-case ISO 3166-1; absent: anywhere. */
+  countries?: ReadonlySet<string>
+  /** Only on nodes past probation. */
+  sensitive?: boolean
+  /** What one replica pays an hour, in micro-units; absent: not known, and no chef's floor counts. */
+  microsPerHour?: number
   restart: RestartPolicy
   lostAfterMs: number
   orphanAfterMs: number
+  /** Never two of a slot at once. */
+  strict?: boolean
 }>
 
 /** An order that a node says it holds. */
@@ -42,6 +52,14 @@ export type Held = Readonly<{
 export type NodeView = Readonly<{
   node: PeerId
   household: string
+  /** Lower-case ISO 3166-1, of the address that is seen; absent: not known. */
+  country?: string | undefined
+  /** The chef's account, once the node is claimed. */
+  owner?: string | undefined
+  /** It has not proved itself yet. */
+  probation?: boolean
+  /** From 0 to 1: how well it stayed, as was observed; absent: nothing is known yet. */
+  reliability?: number | undefined
   /** It said hello on a stream that is open. */
   connected: boolean
   /** Coordinator's time of its last hello: what it was ordered before may be lost to it. */
@@ -57,6 +75,8 @@ export type NodeView = Readonly<{
   /** One-time keys left. */
   keys: number
   bundles: ReadonlySet<BundleId>
+  /** Those held in part. */
+  partial?: ReadonlySet<BundleId>
   held: ReadonlyMap<SlotId, Held>
   /** Orders that the node said, since its hello, that it has. */
   acknowledged: ReadonlyMap<SlotId, Fence>
@@ -80,7 +100,7 @@ export type SlotsInput = Readonly<{
   nowMs: number
   /** False during the reconnect window after a restart. */
   settled: boolean
-  groups: ReadonlyMap<GroupId, GroupTarget>
+  groups: Pick<ReadonlyMap<GroupId, GroupTarget>, 'get' | 'has' | 'keys'>
   slots: ReadonlyMap<SlotId, SlotRecord>
   nodes: ReadonlyMap<PeerId, NodeView>
   /** When the lease of a slot's placement ends (coordinator's time). */
@@ -88,4 +108,11 @@ export type SlotsInput = Readonly<{
   /** Whether the group was deleted and its slots cleared: what shows up of it must stop. */
   isRetired: (group: GroupId) => boolean
   numbers: LeaseNumbers
+  /** Absent: nothing is preempted. */
+  preemption?: Readonly<{
+    /** How long an instance runs, at least, before a higher group may take its room. */
+    minRunMs: number
+  }>
+  /** Since when groups wait for room (coordinator's time): of one rank, the longest is first. */
+  waitingSinceMs?: ReadonlyMap<GroupId, number>
 }>

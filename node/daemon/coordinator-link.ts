@@ -108,6 +108,7 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       capacity: capacity.now(),
       misbehaviour: misbehaviour.take(),
     }),
+    isUrgent: () => allocations.docket.entries().length > 0,
     onUp({ observedAddr }) {
       line.onUp(observedAddr)
       leases.learn({ seenAt: observedAddr })

@@ -34,6 +34,8 @@ export type ControlLinkInit = Readonly<{
   beatMs?: number
   /** Beats unanswered for this long mean a dead connection. */
   silenceMs?: number
+  /** False: nothing here depends on the coordinator now, so that others may go first. */
+  isUrgent?: () => boolean
   handlers: ControlHandlers
 }>
 
@@ -73,7 +75,10 @@ export function createControlLink(init: ControlLinkInit, components: Components)
   const stopped = new AbortController()
   const { signal } = stopped
   const link: Link = createLink(
-    { peer: init.coordinator, addresses: init.addresses },
+    {
+      ...{ peer: init.coordinator, addresses: init.addresses },
+      ...(init.isUrgent ? { isUrgent: init.isUrgent } : {}),
+    },
     { mesh, clock, random, logger, signal },
   )
   let session: Session | undefined

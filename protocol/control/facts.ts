@@ -115,6 +115,15 @@ export const CapacitySchema = Type.Object({
   allocationsMax: CountSchema(64),
   /** Whether the engine may be given env (bundle.md, Env). */
   envAllowed: Type.Boolean(),
+  /** What its chef takes; absent: everything. */
+  accepts: Type.Optional(
+    Type.Object({
+      gpuJobs: Type.Boolean(),
+      cpuJobs: Type.Boolean(),
+      /** The least that an hour of a job must pay, in millionths of the network's currency. */
+      minMicrosPerHour: CountSchema(),
+    }),
+  ),
   /** Absent: not measured yet. Never above what the chef allows. */
   link: Type.Optional(LinkSchema),
   /** Absent: not asked yet. */

@@ -22,6 +22,10 @@ export type PeerAddress = Readonly<{ peer: PeerId; addresses: readonly string[] 
 /** Not `keep-alive…`: libp2p's own reconnect queue would dial beside us, then drop the tag. */
 const linkTag = 'potluck-link'
 
+/** Of one that is patient: long enough that the others are through, while they are thousands. */
+const patientFactor = 8
+const patientMaxFactor = 2
+
 /** Before punching is tried beside addresses that may answer: a good round trip, or one on a LAN. */
 const wideHeadStartMs = 1_000
 const lanHeadStartMs = 100
@@ -149,13 +153,15 @@ export type LinkInit = PeerAddress &
     /** The first wait is drawn from 0 to this; it doubles up to `retryMaxMs`. */
     retryMinMs?: number
     retryMaxMs?: number
+    /** False: others have more need of the peer, and this one waits longer between dials. */
+    isUrgent?: () => boolean
     onUp?: (connection: Connection) => void
     onDown?: () => void
   }>
 
 /** Keeps a connection to one peer until `stop()` or `signal`. Starts to dial at once. */
 export function createLink(
-  { peer, addresses, retryMinMs = 250, retryMaxMs = 10_000, onUp, onDown }: LinkInit,
+  { peer, addresses, retryMinMs = 250, retryMaxMs = 10_000, isUrgent, onUp, onDown }: LinkInit,
   components: Readonly<{
     mesh: Mesh
     clock: Clock
@@ -207,7 +213,9 @@ export function createLink(
         if (signal.aborted) break
         logger.debug({ attempt, error }, 'link could not be made')
       }
-      const capMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(Math.max(attempt, 0), 20))
+      const tries = Math.min(Math.max(attempt, 0), 20)
+      const isPatient = isUrgent?.() === false
+      const capMs = retryCapMs(tries, { retryMinMs, retryMaxMs, isPatient })
       nap = new AbortController()
       await clock
         .sleep(random() * capMs, { signal: AbortSignal.any([nap.signal, signal]) })
@@ -229,6 +237,16 @@ export function createLink(
         .catch(() => undefined)
     },
   }
+}
+
+/** The most that is waited after so many tries. */
+export function retryCapMs(
+  tries: number,
+  at: Readonly<{ retryMinMs: number; retryMaxMs: number; isPatient: boolean }>,
+): number {
+  const { retryMinMs, retryMaxMs, isPatient } = at
+  const capMs = Math.min(retryMaxMs, retryMinMs * 2 ** tries)
+  return isPatient ? Math.min(patientMaxFactor * retryMaxMs, patientFactor * capMs) : capMs
 }
 
 /** `promise`, or the signal's reason. */

@@ -8,7 +8,7 @@ import { type CapacityAdvert, encodeAdvert } from './advert.ts'
 import { createAdvertFeed, createAdvertPublisher } from './advert-topic.ts'
 import { disconnect, type Mesh } from './create-mesh.ts'
 import { peerIdOf } from './identity.ts'
-import { createLink, dialPeer } from './link.ts'
+import { createLink, dialPeer, retryCapMs } from './link.ts'
 import { addressOf, createMeshStreet, type MeshStreet } from './mesh.fixture.ts'
 import { capacityTopic } from './topics.ts'
 
@@ -139,5 +139,17 @@ describe('mesh', function () {
     expect(downs).to.equal(1)
     await link.stop()
     await link.stop()
+  })
+
+  it('lets those dial first that need a peer most, and none wait for ever', () => {
+    const at = { retryMinMs: 250, retryMaxMs: 10_000 }
+    for (let tries = 0; tries < 20; tries++) {
+      const urgentMs = retryCapMs(tries, { ...at, isPatient: false })
+      const patientMs = retryCapMs(tries, { ...at, isPatient: true })
+      expect(urgentMs).to.be.at.most(10_000)
+      expect(patientMs)
+        .to.be.at.least(2 * urgentMs)
+        .and.at.most(20_000)
+    }
   })
 })

@@ -41,6 +41,8 @@ export type PeerState = Pick<
 export type PeerControlHandlers = Readonly<{
   facts(): Promise<PeerFacts>
   state(): PeerState
+  /** False while nothing here depends on the coordinator: after its restart others go first. */
+  isUrgent?(): boolean
   /** Time and lists are taken. A throw ends the stream. */
   onUp?(welcome: Welcome, sentMs: number): Promise<void> | void
   /** `sentMs`: on the boot clock, when the beat left. The time is taken. */
@@ -178,6 +180,7 @@ export function createPeerControl(
       {
         coordinator,
         addresses: init.coordinatorAddrs,
+        isUrgent: () => handlers.isUrgent?.() ?? true,
         handlers: {
           hello,
           async onWelcome(welcome, sentMs) {

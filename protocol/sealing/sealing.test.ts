@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { seal, UnsealError } from './box.ts'
+import nacl from 'tweetnacl'
+import { BadRecipientKeyError, drawKeyPair, seal, UnsealError, unseal } from './box.ts'
 import { createKeyRing } from './index.ts'
 
 async function rejection(promise: Promise<unknown>): Promise<unknown> {
@@ -51,5 +52,28 @@ describe('sealing', () => {
     expect(await rejection(ring.open(seal(new Uint8Array(1), spare!)))).to.be.instanceOf(
       UnsealError,
     )
+  })
+
+  it('makes and opens the boxes of tweetnacl, bit for bit', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400 }), (plaintext) => {
+        const pair = drawKeyPair()
+        const { box, nonce, senderKey } = seal(plaintext, pair.publicKey)
+        expect(nacl.box.open(box, nonce, senderKey, pair.secretKey)).to.deep.equal(plaintext)
+        const other = nacl.box.keyPair()
+        const theirs = {
+          ...{ recipientKey: pair.publicKey, senderKey: other.publicKey, nonce },
+          box: nacl.box(plaintext, nonce, pair.publicKey, other.secretKey),
+        }
+        expect(unseal(theirs, pair.secretKey)).to.deep.equal(plaintext)
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('seals nothing to a key with which everybody shares the same secret', () => {
+    for (const key of [new Uint8Array(32), new Uint8Array(32).fill(1, 0, 1)]) {
+      expect(() => seal(new Uint8Array(3), key)).to.throw(BadRecipientKeyError)
+    }
   })
 })

@@ -1,0 +1,141 @@
+/**
+ * Plans what has changed, over an index that is kept as things change: the same plans as over
+ * everything, at a cost that goes by the changes and not by how much is placed. It holds no truth of
+ * its own: everything in it can be built anew from records and sessions.
+ */
+import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
+import { parseSlotId } from '../../protocol/ids.ts'
+import { Fleet } from '../scheduler/index.ts'
+import {
+  type GroupTarget,
+  type NodeView,
+  type SlotRecord,
+  type SlotsInput,
+  wantedSlots,
+} from '../slots/index.ts'
+import { Agenda, type AgendaSizes } from './agenda.ts'
+import { nextLookMs } from './next-look.ts'
+import { planSlots, type SlotsPlan } from './plan.ts'
+import { nodesOf } from './plan-index.ts'
+
+export type PlannerComponents = Readonly<{
+  sizes?: AgendaSizes
+  nodes: ReadonlyMap<PeerId, NodeView>
+  targets: Pick<ReadonlyMap<GroupId, GroupTarget>, 'get' | 'has' | 'keys'>
+  recordsOf: (group: GroupId) => readonly SlotRecord[]
+  /** Groups that have records, also those that no store knows. */
+  recordedGroups: () => Iterable<GroupId>
+  /** How many records the group has. */
+  sizeOf: (group: GroupId) => number
+  recordsOn: (node: PeerId) => Iterable<SlotRecord>
+}>
+
+/** What changes from plan to plan. */
+export type PlannerInput = Omit<SlotsInput, 'groups' | 'nodes' | 'waitingSinceMs'>
+
+export class Planner {
+  readonly fleet: Fleet
+  /** Groups with slots that no node could take, and since when (coordinator's time). */
+  readonly waitingSinceMs = new Map<GroupId, number>()
+  /** Groups that want slots and whose image is not cached yet. */
+  readonly #imageless = new Set<GroupId>()
+  readonly #parts: PlannerComponents
+  readonly #agenda: Agenda
+  #freedSeen = 0
+  #settledSeen: boolean | undefined
+
+  constructor(parts: PlannerComponents) {
+    this.#parts = parts
+    this.fleet = new Fleet(parts)
+    this.#agenda = new Agenda({
+      ...(parts.sizes ? { sizes: parts.sizes } : {}),
+      groups: () => new Set([...parts.targets.keys(), ...parts.recordedGroups()]),
+      nodes: () => parts.nodes.keys(),
+      slotsOf: parts.sizeOf,
+    })
+    this.#agenda.touchAll()
+  }
+
+  /** Whether a plan would look at anything. */
+  get hasNews(): boolean {
+    return !this.#agenda.isEmpty
+  }
+
+  touchGroup(group: GroupId): void {
+    this.#agenda.touchGroup(group)
+  }
+
+  touchNode(node: PeerId): void {
+    this.#agenda.touchNode(node)
+  }
+
+  touchAll(): void {
+    this.#agenda.touchAll()
+  }
+
+  /** News that may be of any image. */
+  touchImageless(): void {
+    for (const group of this.#imageless) this.#agenda.touchGroup(group)
+  }
+
+  /** After these records changed from `before`. */
+  touchRecord(record: SlotRecord, before: SlotRecord | undefined): void {
+    this.#agenda.touchGroup(parseSlotId(record.slot).group)
+    for (const node of nodesOf(record)) this.#agenda.touchNode(node)
+    if (before) for (const node of nodesOf(before)) this.#agenda.touchNode(node)
+  }
+
+  tick(nowMs: number): void {
+    this.#agenda.tick(nowMs)
+  }
+
+  plan(input: PlannerInput): SlotsPlan {
+    const { nodes: views, targets, recordsOf } = this.#parts
+    if (this.#settledSeen !== input.settled) this.#agenda.touchAll()
+    this.#settledSeen = input.settled
+    const nodes = this.#agenda.takeNodes()
+    for (const node of nodes) this.#look(node)
+    if (this.fleet.freed !== this.#freedSeen) {
+      this.#freedSeen = this.fleet.freed
+      this.#agenda.touchWaiting(this.#inLine())
+    }
+    const groups = this.#agenda.takeGroups()
+    const world: SlotsInput = {
+      ...{ ...input, groups: targets, nodes: views, waitingSinceMs: this.waitingSinceMs },
+    }
+    const plan = planSlots(world, { recordsOf, fleet: this.fleet, groups, nodes })
+    for (const group of groups) this.#settle(group, plan, world)
+    return plan
+  }
+
+  /** Counts the node anew; what has to do with it is looked at. */
+  #look(node: PeerId): void {
+    this.fleet.refresh(node)
+    for (const { slot } of this.#parts.recordsOn(node)) this.#touchGroupOf(slot)
+    for (const slot of this.#parts.nodes.get(node)?.held.keys() ?? []) this.#touchGroupOf(slot)
+  }
+
+  #touchGroupOf(slot: SlotId): void {
+    this.#agenda.touchGroup(parseSlotId(slot).group)
+  }
+
+  #settle(group: GroupId, { unplaced, unfinished }: SlotsPlan, world: SlotsInput): void {
+    const target = this.#parts.targets.get(group)
+    if (unfinished.has(group)) this.#agenda.touchGroup(group)
+    if (!unplaced.has(group)) this.waitingSinceMs.delete(group)
+    else if (!this.waitingSinceMs.has(group)) this.waitingSinceMs.set(group, world.nowMs)
+    if (target && target.replicas > 0 && !target.bundle) this.#imageless.add(group)
+    else this.#imageless.delete(group)
+    const records = this.#parts.recordsOf(group)
+    const isWanted = wantedSlots(target?.replicas ?? 0, records)
+    this.#agenda.setDue(group, nextLookMs(target, records, isWanted, world))
+  }
+
+  /** Higher ranks first, then who waits longest. */
+  #inLine(): readonly GroupId[] {
+    const rank = (group: GroupId): number => this.#parts.targets.get(group)?.rank ?? 0
+    return [...this.waitingSinceMs]
+      .sort(([a, aMs], [b, bMs]) => rank(b) - rank(a) || aMs - bMs)
+      .map(([group]) => group)
+  }
+}
