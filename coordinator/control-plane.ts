@@ -11,7 +11,7 @@ import type { Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
-import { type BanBook, spreadBans } from './bans/index.ts'
+import { type AuditSink, type BanBook, spreadBans } from './bans/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists } from './orders/index.ts'
@@ -24,6 +24,7 @@ import {
   openSlotBook,
 } from './reconciler/index.ts'
 import type { Sealer } from './secrets/index.ts'
+import { openSecurityReview, type SecurityReview } from './security/index.ts'
 import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
@@ -42,6 +43,7 @@ export type ControlPlaneComponents = Readonly<{
   bans: BanBook
   groups: Groups
   orderSigner: Signer
+  audit: AuditSink
   /** Boot clock. */
   clock: Clock
   /** Coordinator's time. */
@@ -53,6 +55,7 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
+  readonly security: SecurityReview
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -68,12 +71,20 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
   const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
-  const { wallMs, logger } = components
+  const { wallMs, audit, logger } = components
   const { term } = certificate
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
   const book = await openSlotBook({ store })
+  const security = await openSecurityReview({
+    ...{ store, bans, audit, nowMs, logger, clockMs: () => clock.nowMs() },
+    runsOn: (peer, slot) => {
+      const { placement, leaving = [], exclusions = [] } = book.slots.get(slot) ?? {}
+      // What it has just stopped may be off its record by now, but for the wait after a failure.
+      return [placement, ...leaving, ...exclusions].some((at) => at?.node === peer)
+    },
+  })
   const keys = await openBlobKeys({ store, sealer })
 
   const shareCacheAddrs = (peer: PeerId): void => {
@@ -117,6 +128,13 @@ export async function startControlPlane(
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
         onMisbehaviour: createAccusations({ logger }),
+        onSecurityReport(peer, household, report) {
+          const { id } = report
+          security.take({ peer, household }, report).then(
+            (taken) => taken && sessions.send(peer, { type: 'security-taken', id }),
+            (error: unknown) => logger.error({ peer, id, error }, 'an alarm could not be taken'),
+          )
+        },
       },
     },
   )
@@ -134,7 +152,7 @@ export async function startControlPlane(
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
     ...{ book, settling, builder, holders, signer, sessions, images, groups },
-    ...{ nowMs, wallMs, clock, logger },
+    ...{ nowMs, wallMs, clock, logger, isHeld: security.isHeld },
   })
 
   const stopSpreading = await spreadBans({
@@ -146,14 +164,19 @@ export async function startControlPlane(
   await sessions.start()
   reconciler.start()
   const stopListening = groups.onChange(() => reconciler.kick())
+  const stopReview = security.onChange(() => reconciler.kick())
   return {
-    view: createControlPlaneView({ book, sessions, images, reconciler }),
+    view: createControlPlaneView({
+      ...{ book, sessions, images, reconciler, isHeld: security.isHeld },
+    }),
+    security,
     get settled() {
       return reconciler.settled
     },
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
+      stopReview()
       await stopSpreading()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()

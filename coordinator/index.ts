@@ -113,7 +113,20 @@ export async function run(
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
     { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
-    { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs, wallMs, logger },
+    {
+      audit: noAudit,
+      store,
+      sealer,
+      mesh,
+      lists,
+      bans,
+      groups,
+      orderSigner,
+      clock,
+      nowMs,
+      wallMs,
+      logger,
+    },
   )
   stack.defer(() => plane.stop())
   const stopHelper = await startHelper(

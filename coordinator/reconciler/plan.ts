@@ -86,8 +86,10 @@ function planGroup(draft: Draft, group: GroupId, records: readonly SlotRecord[])
     else if (target && record.placement) planPlaced(draft, target, record)
   }
   if (!target) return
-  planUpdate(draft, target, records)
-  if (replicas > 0) fillSlots(draft, target, records)
+  if (!target.held) {
+    planUpdate(draft, target, records)
+    if (replicas > 0) fillSlots(draft, target, records)
+  }
   const isOver = records.every(({ placement, leaving }) => !placement && leaving.length === 0)
   if (target.deleted && isOver) draft.actions.push({ do: 'forget', group })
 }

@@ -45,6 +45,8 @@ export type ReconcilerComponents = Readonly<{
   sessions: Pick<Sessions, 'nodes' | 'send'>
   images: Pick<Images, 'tend' | 'bundleOf'>
   groups: Pick<Groups, 'all' | 'byId' | 'forgetDeleted'>
+  /** Whether a security review keeps the group from new instances. */
+  isHeld: (group: GroupId) => boolean
   /** Coordinator's time. */
   nowMs: () => number
   wallMs: () => number
@@ -144,7 +146,7 @@ class Loop implements Reconciler {
       const plan = planSlots({
         nowMs: nowMs(),
         settled: settling.settled,
-        groups: targetsOf(groups.all(), (group) => images.bundleOf(group)),
+        groups: targetsOf(groups.all(), (group) => images.bundleOf(group), this.#parts.isHeld),
         slots: book.slots,
         nodes: sessions.nodes,
         leaseEndMs: (slot) => this.#leaseEnd(slot),

@@ -7,11 +7,14 @@ import type { GroupTarget } from '../slots/index.ts'
 export function targetsOf(
   groups: readonly GroupRecord[],
   bundleOf: (group: GroupRecord) => BundleId | undefined,
+  isHeld: (group: GroupId) => boolean,
 ): ReadonlyMap<GroupId, GroupTarget> {
-  return new Map(groups.map((group) => [group.id, targetOf(group, bundleOf(group))]))
+  return new Map(
+    groups.map((group) => [group.id, targetOf(group, bundleOf(group), isHeld(group.id))]),
+  )
 }
 
-function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget {
+function targetOf(group: GroupRecord, bundle: BundleId | undefined, held: boolean): GroupTarget {
   const { container, extension } = group
   const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
   const { minUploadMbps = 0, minDownloadMbps = 0 } = extension
@@ -25,6 +28,7 @@ function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget
     version: group.version,
     replicas: slotsWanted(group),
     deleted: group.deletedMs !== undefined,
+    ...(held ? { held } : {}),
     ...(bundle ? { bundle } : {}),
     ...{ milliCpus, memoryBytes, storageBytes, shmBytes },
     ...(classes.size > 0 ? { gpuFits } : {}),

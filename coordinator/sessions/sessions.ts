@@ -11,6 +11,7 @@ import {
   type Hello,
   type Misbehaviour,
   type Renewal,
+  type SecurityReport,
   type UpMessage,
   type Welcome,
 } from '../../protocol/control/index.ts'
@@ -43,6 +44,8 @@ export type SessionDesk = Readonly<{
   onChange(peer: PeerId): void
   onCacheMessage(peer: PeerId, message: CacheMessage): void
   onMisbehaviour(by: PeerId, evidence: Misbehaviour): void
+  /** A node's alarm. Must not throw. */
+  onSecurityReport(by: PeerId, household: string, report: SecurityReport): void
 }>
 
 export type SessionsComponents = Readonly<{
@@ -168,6 +171,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
         desk.onChange(peer)
         return
       }
+      case 'security-report':
+        desk.onSecurityReport(peer, state.household, message)
+        return
       case 'goodbye':
         // The stream stays open until the peer closes it: what it holds still has to stop.
         state.takeGoodbye(message.slots)

@@ -13,6 +13,8 @@ export type GroupTarget = Readonly<{
   replicas: number
   /** Its slots are cleared once nothing of it is left. */
   deleted: boolean
+  /** A security alarm is under review: what runs goes on, nothing new is placed. */
+  held?: boolean
   /** The bundle of this version; absent: not cached yet, so nothing can be ordered. */
   bundle?: BundleId
   milliCpus: number

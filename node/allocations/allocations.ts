@@ -77,6 +77,8 @@ export interface Allocations {
   keysInUse(): readonly Uint8Array[]
   /** Removes what an engine made after it was told not to. Call it now and then. */
   sweep(options: { readonly signal: AbortSignal }): Promise<void>
+  /** Ends the slots' instances at once, without grace, and removes what they left. */
+  stopNow(slots: readonly SlotId[], reason: Fault): Promise<void>
   /** Takes no more orders, ends all, and removes what they left. */
   stopAll(reason: Fault, graceMs: number): Promise<void>
 }
@@ -250,6 +252,10 @@ export function createAllocations(
     keysInUse,
     async sweep(options) {
       if (!isLeaving) await reaper.sweep(options)
+    },
+    async stopNow(slots, reason) {
+      const entries = slots.flatMap((slot) => docket.get(slot) ?? [])
+      await Promise.all(entries.map((entry) => end(entry, reason, 0)))
     },
     async stopAll(reason, graceMs) {
       isLeaving = true

@@ -17,6 +17,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/peer/index.ts'
 import type { Swarm } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
+import type { SecurityDesk } from '../security/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
 import type { NodeLine } from './line.ts'
 
@@ -28,6 +29,7 @@ type Parts = Readonly<{
   chunks: BundleStore
   swarm: Swarm
   misbehaviour: MisbehaviourLog
+  security: Pick<SecurityDesk, 'resend' | 'taken'>
   logger: Logger
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]
@@ -49,7 +51,8 @@ export interface CoordinatorLink {
 
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
-  const { line, peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
+  const { line, peer, allocations, capacity, chunks, swarm, misbehaviour } = parts
+  const { security, logger } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -86,6 +89,9 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       case 'drop-bundle':
         if (!isInUse(allocations, message.bundle)) await chunks.remove(message.bundle)
         return
+      case 'security-taken':
+        await security.taken(message.id)
+        return
       default: // for caches, or of a later version
         return
     }
@@ -106,6 +112,7 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     onUp({ observedAddr }) {
       line.onUp(observedAddr)
       if (leaving) link.send(leaving)
+      security.resend()
       for (const bundle of stored().bundles) swarm.announce(bundle)
     },
     onBeatAnswer(answer, sentMs) {
