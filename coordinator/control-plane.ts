@@ -12,7 +12,7 @@ import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
 import { type AuditSink, type BanBook, spreadBans } from './bans/index.ts'
-import type { ControlPlaneView, Groups } from './groups/index.ts'
+import { type ControlPlaneView, type Groups, gpuClassOf } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists } from './orders/index.ts'
 import {
@@ -23,9 +23,15 @@ import {
   createSettling,
   openSlotBook,
 } from './reconciler/index.ts'
+import { openReputation, type Reputation } from './reputation/index.ts'
 import type { Sealer } from './secrets/index.ts'
 import { openSecurityReview, type SecurityReview } from './security/index.ts'
-import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
+import {
+  createAccusations,
+  createHouseholds,
+  createSessions,
+  type HouseholdLimits,
+} from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -33,6 +39,9 @@ export type ControlPlaneInit = Readonly<{
   certificate: TermCertificate
   numbers: LeaseNumbers
   reconnectWindowMs?: number | undefined
+  /** See the setting `trust`. */
+  probationMs: number
+  householdLimits: HouseholdLimits
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -56,6 +65,7 @@ export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
   readonly security: SecurityReview
+  readonly reputation: Reputation
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -95,6 +105,16 @@ export async function startControlPlane(
       (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
     )
   }
+  const logAccusation = createAccusations({ logger })
+  const reputation: Reputation = await openReputation(
+    { probationMs: init.probationMs },
+    {
+      ...{ store, bans, audit, clock, nowMs, logger },
+      nodes: () => sessions.nodes,
+      slots: () => book.slots.values(),
+      classOf: (name, vramBytes) => gpuClassOf(name, vramBytes)?.id,
+    },
+  )
   /** Number 0 may also mean that it holds none. */
   const isNewestTold = (hello: Hello): boolean =>
     hello.term === term && hello.banNumber === bans.number && bans.number > 0
@@ -103,6 +123,7 @@ export async function startControlPlane(
     {
       ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
       householdOf: createHouseholds(network.householdPerAddress),
+      householdLimits: init.householdLimits,
       desk: {
         welcome: (hello, observedAddr) => {
           if (hello.term > term) {
@@ -127,7 +148,13 @@ export async function startControlPlane(
           reconciler.kick()
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
-        onMisbehaviour: createAccusations({ logger }),
+        onMisbehaviour(by, evidence) {
+          const household = sessions.get(by)?.household ?? ''
+          logAccusation(by, evidence)
+          reputation.accuse({ peer: by, household, isTrusted: lists.isCache(by) }, evidence)
+        },
+        onRefusal: (peer, refusal) => reputation.refused(peer, refusal),
+        standing: (peer) => reputation.standing(peer),
         onSecurityReport(peer, household, report) {
           const { id } = report
           security.take({ peer, household }, report).then(
@@ -162,6 +189,7 @@ export async function startControlPlane(
     onBanned: () => reconciler.kick(),
   })
   await sessions.start()
+  reputation.start()
   reconciler.start()
   const stopListening = groups.onChange(() => reconciler.kick())
   const stopReview = security.onChange(() => reconciler.kick())
@@ -169,7 +197,7 @@ export async function startControlPlane(
     view: createControlPlaneView({
       ...{ book, sessions, images, reconciler, isHeld: security.isHeld },
     }),
-    security,
+    ...{ security, reputation },
     get settled() {
       return reconciler.settled
     },
@@ -178,6 +206,7 @@ export async function startControlPlane(
       stopListening()
       stopReview()
       await stopSpreading()
+      await reputation.stop()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await sessions.stop()

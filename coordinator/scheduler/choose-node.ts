@@ -12,6 +12,7 @@ import type { NodeUsage, Usage } from './usage.ts'
 export const filterReasons = [
   'away',
   'banned',
+  'rests after failures',
   'no capacity told',
   'runs this group already',
   'no keys',
@@ -94,6 +95,7 @@ function fitOf(
 ): readonly string[] | FilterReason {
   if (!view.connected || view.departed) return 'away'
   if (view.banned) return 'banned'
+  if (view.rests) return 'rests after failures'
   const { capacity } = view
   if (!capacity) return 'no capacity told'
   const used = usage.of(view.node)

@@ -8,6 +8,7 @@ import {
   type Beat,
   controlProtocol,
   type DownMessage,
+  type Fault,
   type Hello,
   type Misbehaviour,
   type Renewal,
@@ -18,8 +19,10 @@ import {
 import type { NetworkId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
+import type { Standing } from '../reputation/index.ts'
 import { SessionRefusedError } from './errors.ts'
 import type { HouseholdOf } from './household.ts'
+import { createHouseholdDoor, type HouseholdLimits } from './household-door.ts'
 import { createKeyPool } from './key-pool.ts'
 import { createMeasuredLinks } from './measured-links.ts'
 import { PeerState } from './peer-state.ts'
@@ -44,6 +47,8 @@ export type SessionDesk = Readonly<{
   onChange(peer: PeerId): void
   onCacheMessage(peer: PeerId, message: CacheMessage): void
   onMisbehaviour(by: PeerId, evidence: Misbehaviour): void
+  onRefusal(peer: PeerId, refusal: Fault): void
+  standing(peer: PeerId): Standing
   /** A node's alarm. Must not throw. */
   onSecurityReport(by: PeerId, household: string, report: SecurityReport): void
 }>
@@ -58,6 +63,7 @@ export type SessionsComponents = Readonly<{
   /** This term's order key: held orders must be signed by it. */
   orderKey: Uint8Array
   householdOf: HouseholdOf
+  householdLimits: HouseholdLimits
   desk: SessionDesk
   logger: Logger
 }>
@@ -88,6 +94,7 @@ const awayMax = 20_000
 
 export function createSessions(numbers: SessionNumbers, components: SessionsComponents): Sessions {
   const { mesh, clock, nowMs, network, orderKey, householdOf, desk, logger } = components
+  const door = createHouseholdDoor(components.householdLimits)
   const nodes = new Map<PeerId, PeerState>()
   const caches = new Map<PeerId, PeerState>()
   const open = new Map<PeerId, Session>()
@@ -109,8 +116,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     pool.offer(hello.keys, 'hello')
     const all = hello.role === 'cache' ? caches : nodes
     const known = all.get(peer)
-    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of)
+    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of, desk.standing)
     const strangers = state.takeHello(hello, orderKey)
+    if (hello.role === 'node') door.enter(householdOf(observedAddr), state)
     state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')
     const other = hello.role === 'cache' ? nodes : caches
@@ -135,7 +143,10 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     if (beat.keys) state.pool?.offer(beat.keys, 'beat')
     state.takeWhereabouts(beat, desk.isJudge)
     const before = offerOf(state)
-    if (beat.capacity) state.capacity = beat.capacity
+    if (beat.capacity) {
+      state.capacity = beat.capacity
+      door.changed(peer)
+    }
     state.bundles = new Set(beat.bundles)
     state.partial = new Set(beat.partial)
     const changed = state.takeBeat(beat.instances)
@@ -168,6 +179,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
         if (!refusal) return // beats tell that it holds
         state.takeRefusal(slot, { term, epoch }, refusal)
         logger.warn({ peer, slot, epoch, refusal }, 'a node refused an order')
+        desk.onRefusal(peer, refusal)
         desk.onChange(peer)
         return
       }
@@ -193,6 +205,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     const { peer } = session
     if (open.get(peer) !== session) return
     open.delete(peer)
+    door.leave(peer)
     const state = stateOf(peer)
     if (state) state.connected = false
     forgetLongAway(nodes)

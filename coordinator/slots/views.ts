@@ -53,7 +53,11 @@ export type NodeView = Readonly<{
   /** A strict goodbye names only slots that have stopped; absent: all of them. */
   departedSlots?: ReadonlySet<SlotId>
   banned: boolean
-  capacity?: Capacity
+  /** It has not proved itself yet. */
+  probation?: boolean
+  /** It failed too often lately: nothing new for a while. */
+  rests?: boolean
+  capacity?: Capacity | undefined
   /** Its line: the lower of what it says and what a cache saw. Absent: no cache has measured it. */
   link?: Link | undefined
   /** One-time keys left. */

@@ -68,7 +68,10 @@ async function startCoordinator() {
   )
   const groups = await createGroups({ replicasQuota: 1 }, { store, sealer, logger })
   const plane = await startControlPlane(
-    { network: made.network, certificate, numbers: defaultLeaseNumbers },
+    {
+      ...{ network: made.network, certificate, numbers: defaultLeaseNumbers, probationMs: 0 },
+      householdLimits: { nodesMax: 1_000, allocationsMax: 1_000 },
+    },
     {
       ...{ store, sealer, mesh, lists, bans: book, groups, orderSigner },
       ...{ clock: systemClock, nowMs, wallMs: nowMs, audit: noAudit, logger },
