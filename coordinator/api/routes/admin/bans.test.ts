@@ -29,7 +29,8 @@ describe('coordinator/api: admin bans and holds', () => {
     })
     app = createServer(defaultApiSettings, silentLogger)
     const typed = app.withTypeProvider<TypeBoxTypeProvider>()
-    banRoutes(typed as never, { bans })
+    const suspect = { peer, weight: 2, needed: 4, accusers: 2, verdict: 'suspect' } as const
+    banRoutes(typed as never, { bans, reputation: { suspects: () => [suspect] } })
     securityRoutes(typed as never, {
       security,
       nameOf: (id) => (id === group ? 'acme/web/x' : undefined),
@@ -60,6 +61,12 @@ describe('coordinator/api: admin bans and holds', () => {
     expect(lifted).to.deep.include({ in_force: false, shielded_until: '1970-01-08T00:00:01.000Z' })
     expect((await call('GET', '/bans')).json().items).to.deep.equal([])
     expect((await call('GET', '/bans?all=true')).json().items).to.deep.equal([lifted])
+    expect((await call('GET', '/suspects')).json().items[0]).to.deep.equal({
+      peer,
+      weight: 2,
+      needed: 4,
+      accusers: 2,
+    })
     expect((await call('GET', `/bans/${peer}`)).json().evidence[0].text).to.equal('a photograph')
   })
 

@@ -8,10 +8,14 @@ import {
   BanSourceSchema,
 } from '../../../bans/index.ts'
 import type { PeerId } from '../../../../protocol/ids.ts'
+import type { Reputation } from '../../../reputation/index.ts'
 import { ProblemSchema } from '../../problems.ts'
 import { type ApiInstance, bodyProblems, commonProblems } from '../context.ts'
 
-export type BanRoutesContext = Readonly<{ bans: BanBook }>
+export type BanRoutesContext = Readonly<{
+  bans: BanBook
+  reputation: Pick<Reputation, 'suspects'>
+}>
 
 /** So long an operator's override holds by default. */
 const shieldSDefault = 7 * 86_400
@@ -47,11 +51,18 @@ const BanSchema = Type.Object({
   ),
 })
 
+const SuspectSchema = Type.Object({
+  peer: Type.String(),
+  accusers: Type.Integer({ description: 'Households that accuse it.' }),
+  weight: Type.Number({ description: 'What their words weigh together.' }),
+  needed: Type.Number({ description: 'For a ban without an operator.' }),
+})
+
 const tags = ['admin']
 const problems = { ...bodyProblems, 409: ProblemSchema }
 const Params = Type.Object({ peer: Type.String() })
 
-export function banRoutes(app: ApiInstance, { bans }: BanRoutesContext): void {
+export function banRoutes(app: ApiInstance, { bans, reputation }: BanRoutesContext): void {
   const found = (peer: string): BanRecord => {
     const record = bans.get(peer as PeerId)
     if (!record) throw new BanNotFoundError(peer)
@@ -88,6 +99,21 @@ export function banRoutes(app: ApiInstance, { bans }: BanRoutesContext): void {
       },
     },
     async ({ params }) => present(found(params.peer)),
+  )
+  app.get(
+    '/suspects',
+    {
+      schema: {
+        ...{ operationId: 'admin_list_suspects', summary: 'List peers that many accuse', tags },
+        description: 'Too few for a ban, or too few of standing: an operator may look, and ban.',
+        response: { 200: Type.Object({ items: Type.Array(SuspectSchema) }), ...commonProblems },
+      },
+    },
+    async () => ({
+      items: reputation
+        .suspects()
+        .map(({ peer, accusers, weight, needed }) => ({ peer, accusers, weight, needed })),
+    }),
   )
   app.post(
     '/bans',
