@@ -4,10 +4,10 @@
  */
 import { joinBanTopic, publishBanNews, serveBans } from '../../protocol/bans/index.ts'
 import type { Clock } from '../../protocol/clock.ts'
+import type { DownMessage } from '../../protocol/control/index.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { disconnect, type Mesh } from '../../protocol/mesh/index.ts'
-import type { DownMessage } from '../../protocol/control/index.ts'
 import type { BanBook } from './ban-book.ts'
 
 export type SpreadBansComponents = Readonly<{

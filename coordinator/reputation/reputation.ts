@@ -11,7 +11,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { Store } from '../../protocol/store/index.ts'
 import type { AuditSink, BanBook, BanRequest } from '../bans/index.ts'
 import type { NodeView, SlotRecord } from '../slots/index.ts'
-import { createAccusationBook, type Weighed } from './accusations.ts'
+import { type Accuser, createAccusationDesk, type Suspect } from './accusation-desk.ts'
 import { banSourceOf, type OffenceKind, offend, spotless } from './conduct.ts'
 import { createGpuClaims } from './gpu-claims.ts'
 import { openNodeRecords } from './node-records.ts'
@@ -26,8 +26,6 @@ export type Standing = Readonly<{
   rests: boolean
 }>
 
-export type Suspect = Readonly<{ peer: PeerId }> & Weighed
-
 export interface Reputation {
   standing(peer: PeerId): Standing
   /** A peer's word against another. */
@@ -40,8 +38,6 @@ export interface Reputation {
   start(): void
   stop(): Promise<void>
 }
-
-export type Accuser = Readonly<{ peer: PeerId; household: string; isTrusted: boolean }>
 
 export type ReputationInit = Readonly<{ probationMs: number }>
 
@@ -68,7 +64,6 @@ const banMs = 7 * dayMs
 const banTimesMax = 4
 /** The same offence is counted again only after it. */
 const againMs = 10 * 60_000
-const evidencePerPeer = 16
 /** Words by which an honest node refuses: it stops, it was restarted, the order came late or twice. */
 const rightRefusals = new Set([
   ...['NODE_STOPPING', 'TIME_UNKNOWN', 'EXPIRED', 'NOT_YET_VALID', 'STALE_EPOCH', 'STALE_TERM'],
@@ -87,12 +82,9 @@ export async function openReputation(
 ): Promise<Reputation> {
   const { store, bans, nodes, slots, classOf, audit, clock, nowMs, logger } = components
   const records = await openNodeRecords({ store })
-  const book = createAccusationBook()
   const claims = createGpuClaims({ classOf })
-  const evidenceOf = new LRUCache<PeerId, string[]>({ max: 4_000 })
   const counted = new LRUCache<string, number>({ max: 50_000 })
   const banning = new Set<PeerId>()
-  const suspects = new Map<PeerId, Weighed>()
   const stopped = new AbortController()
   let households: ReadonlyMap<string, number> = new Map()
   let flushedMs = nowMs()
@@ -178,23 +170,18 @@ export async function openReputation(
     for (const { node, key } of ownLapses(fresh, here)) note(node, 'lapse', `its lease of ${key}`)
     countHouseholds()
   }
-  const weigh = (peer: PeerId): Weighed => {
-    const household = records.services.get(peer)?.household ?? ''
-    const standing = [...households.values()].filter((one) => one > 0).length
-    return book.weigh(peer, {
-      ...{ nowMs: nowMs(), household, households: standing },
-      standingOf: (of) => households.get(of) ?? 0,
-      isBanned: (of) => bans.isBanned(of),
-    })
-  }
+  const accusations = createAccusationDesk({
+    ...{ ban, nowMs, logger },
+    isBanned: (peer) => bans.isBanned(peer),
+    households: () => households,
+    householdOf: (peer) => records.services.get(peer)?.household ?? '',
+  })
   const run = async (): Promise<void> => {
     const { signal } = stopped
     while (!signal.aborted) {
       try {
         look()
-        for (const peer of suspects.keys()) {
-          if (weigh(peer).verdict === 'none') suspects.delete(peer)
-        }
+        accusations.look()
         if (nowMs() - flushedMs >= flushMs) {
           flushedMs = nowMs()
           await records.flush()
@@ -209,28 +196,15 @@ export async function openReputation(
     standing(peer) {
       const isNew = isOnProbation(records.services.get(peer), init.probationMs)
       return {
-        probation: isNew || suspects.has(peer),
+        probation: isNew || accusations.isSuspect(peer),
         rests: (records.conductOf(peer)?.restsUntilMs ?? 0) > nowMs(),
       }
     },
-    accuse({ peer: by, household, isTrusted }, evidence) {
-      const { peer: accused, kind, chunk, expectedName, gotName, detail = '' } = evidence
-      if (accused === by || bans.isBanned(accused)) return
-      book.note({ household, isTrusted, accused, kind }, nowMs())
-      const texts = evidenceOf.get(accused) ?? []
-      const facts = [chunk === undefined ? '' : `chunk ${chunk}`, expectedName ?? '', gotName ?? '']
-      texts.push(`${household} ${by}: ${kind} ${facts.join(' ')} ${detail}`.slice(0, 2_000))
-      evidenceOf.set(accused, texts.slice(-evidencePerPeer))
-      const weighed = weigh(accused)
-      if (weighed.verdict === 'ban') ban(accused, 'accusation', evidenceOf.get(accused) ?? [])
-      if (weighed.verdict !== 'suspect' || suspects.has(accused)) return
-      suspects.set(accused, weighed)
-      logger.warn({ peer: accused, ...weighed }, 'many accuse a peer: it is suspect')
-    },
+    accuse: accusations.accuse,
     refused(peer, { code, message }) {
       if (!rightRefusals.has(code)) note(peer, 'refusal', `${code}: ${message}`)
     },
-    suspects: () => [...suspects.keys()].map((peer) => ({ peer, ...weigh(peer) })),
+    suspects: accusations.suspects,
     look,
     start() {
       running = run()

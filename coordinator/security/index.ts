@@ -1,5 +1,4 @@
 /** Alarms of nodes: suspect hosts are banned, suspect workloads' groups held for review. */
-export { HoldNotFoundError } from './errors.ts'
 export {
   openSecurityReview,
   type Reporter,

@@ -1,7 +1,7 @@
 /** Sessions: the coordinator's end of every peer's control stream. */
 export { createAccusations } from './accusations.ts'
-export type { HouseholdLimits } from './household-door.ts'
 export { createHouseholds, type HouseholdOf } from './household.ts'
+export type { HouseholdLimits } from './household-door.ts'
 export { PeerState } from './peer-state.ts'
 export type { Session, SessionNumbers } from './session.ts'
 export {

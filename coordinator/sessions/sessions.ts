@@ -3,6 +3,7 @@
  * peer: a newer stream replaces the older, because the older may be a connection that died without
  * a word. Observation only; what to do about it is decided elsewhere.
  */
+import type { Connection, Stream, StreamHandler } from '@libp2p/interface'
 import type { Clock } from '../../protocol/clock.ts'
 import {
   type Beat,
@@ -105,13 +106,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
-    if (desk.banned(peer)) throw bannedError()
-    if (hello.role === 'cache' && !desk.isCache(peer)) {
-      throw new SessionRefusedError(
-        'NOT_IN_ROSTER',
-        `this peer is no cache here; its id belongs into the coordinator's setting caches`,
-      )
-    }
+    refuseUnwanted(peer, hello, desk)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
     const all = hello.role === 'cache' ? caches : nodes
@@ -212,6 +207,14 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     desk.onChange(peer)
   }
 
+  const serve = (stream: Stream, connection: Connection): void => {
+    const at = { stream, connection, peer: peerIdOf(connection.remotePeer) }
+    const handlers = { onHello, onMessage, onEnd }
+    const served = serveSession(at, handlers, numbers, { clock, logger }).finally(() =>
+      serving.delete(served),
+    )
+    serving.add(served)
+  }
   return {
     nodes,
     caches,
@@ -224,23 +227,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     takeKey: (peer) => (open.has(peer) ? stateOf(peer)?.pool?.take() : undefined),
     giveBackKey: (peer, key) => stateOf(peer)?.pool?.giveBack(key),
     signalOf: (peer) => open.get(peer)?.signal,
-    async start() {
-      await mesh.handle(
-        controlProtocol,
-        (stream, connection) => {
-          const peer = peerIdOf(connection.remotePeer)
-          const served = serveSession(
-            { stream, connection, peer },
-            { onHello, onMessage, onEnd },
-            numbers,
-            { clock, logger },
-          ).finally(() => serving.delete(served))
-          serving.add(served)
-        },
-        // The second lets a peer replace a stream that hangs.
-        { maxInboundStreams: 2, maxOutboundStreams: 1, runOnLimitedConnection: true },
-      )
-    },
+    start: () => accept(mesh, serve),
     async stop() {
       await mesh.unhandle(controlProtocol)
       const reason = new SessionRefusedError('SHUTTING_DOWN', 'the coordinator stops; come back')
@@ -248,6 +235,24 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+/** @throws {SessionRefusedError} PEER_BANNED, NOT_IN_ROSTER */
+function refuseUnwanted(peer: PeerId, { role }: Hello, desk: SessionDesk): void {
+  if (desk.banned(peer)) throw bannedError()
+  if (role === 'cache' && !desk.isCache(peer)) {
+    throw new SessionRefusedError(
+      'NOT_IN_ROSTER',
+      `this peer is no cache here; its id belongs into the coordinator's setting caches`,
+    )
+  }
+}
+
+async function accept(mesh: Mesh, serve: StreamHandler): Promise<void> {
+  await mesh.handle(controlProtocol, serve, {
+    // The second lets a peer replace a stream that hangs.
+    ...{ maxInboundStreams: 2, maxOutboundStreams: 1, runOnLimitedConnection: true },
+  })
 }
 
 function bannedError(): SessionRefusedError {

@@ -253,14 +253,11 @@ export function createAllocations(
     async sweep(options) {
       if (!isLeaving) await reaper.sweep(options)
     },
-    async stopNow(slots, reason) {
-      const entries = slots.flatMap((slot) => docket.get(slot) ?? [])
-      await Promise.all(entries.map((entry) => end(entry, reason, 0)))
-    },
+    stopNow: (slots, reason) => endAll(docket.of(slots), reason, 0),
     async stopAll(reason, graceMs) {
       isLeaving = true
       await turns.allFree()
-      await Promise.all(docket.entries().map((entry) => end(entry, reason, graceMs)))
+      await endAll(docket.entries(), reason, graceMs)
       await reaper.flush()
     },
   }
@@ -286,6 +283,14 @@ function answerTo({ slot, term, epoch }: Allocation, error?: unknown): OrderAnsw
   const code = errorCode(error) ?? 'ORDER_FAILED'
   const refusal = { code, message: describeError(error).slice(0, 2_000) }
   return { type: 'order-answer', slot, term, epoch, refusal }
+}
+
+async function endAll(
+  entries: readonly DocketEntry[],
+  reason: Fault,
+  graceMs: number,
+): Promise<void> {
+  await Promise.all(entries.map((entry) => end(entry, reason, graceMs)))
 }
 
 /** Stops an instance and waits until its end is on record. */

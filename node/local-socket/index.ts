@@ -2,7 +2,5 @@
 export {
   askLocal,
   type LocalTopic,
-  NodeNotThereError,
-  NodeRefusedError,
   serveLocal,
 } from './local-socket.ts'

@@ -3,7 +3,7 @@
  * away it asks the peers that it meets. A list that is missing in between is fetched whole from
  * whoever told of the next. All ends in `PeerLists`, which verifies, persists and applies.
  */
-import { type NewsVerdict, fetchBans, joinBanTopic, serveBans } from '../bans/index.ts'
+import { fetchBans, joinBanTopic, type NewsVerdict, serveBans } from '../bans/index.ts'
 import type { Clock } from '../clock.ts'
 import { errorCode } from '../errors.ts'
 import type { PeerId } from '../ids.ts'

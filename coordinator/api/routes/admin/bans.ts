@@ -1,5 +1,6 @@
 /** Bans over HTTP, for operators: who is refused and why, and the way back. */
 import Type, { type Static } from 'typebox'
+import type { PeerId } from '../../../../protocol/ids.ts'
 import {
   type BanBook,
   BanNotFoundError,
@@ -7,7 +8,6 @@ import {
   type BanRecord,
   BanSourceSchema,
 } from '../../../bans/index.ts'
-import type { PeerId } from '../../../../protocol/ids.ts'
 import type { Reputation } from '../../../reputation/index.ts'
 import { ProblemSchema } from '../../problems.ts'
 import { type ApiInstance, bodyProblems, commonProblems } from '../context.ts'
