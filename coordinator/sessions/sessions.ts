@@ -109,14 +109,13 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     refuseUnwanted(peer, hello, desk)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
-    const all = hello.role === 'cache' ? caches : nodes
+    const [all, other] = hello.role === 'cache' ? [caches, nodes] : [nodes, caches]
     const known = all.get(peer)
     const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of, desk.standing)
     const strangers = state.takeHello(hello, orderKey)
     if (hello.role === 'node') door.enter(householdOf(observedAddr), state)
     state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')
-    const other = hello.role === 'cache' ? nodes : caches
     other.delete(peer)
     all.set(peer, state)
     state.pool = pool
