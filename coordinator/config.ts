@@ -76,6 +76,23 @@ export const configSchema = Type.Object({
     Type.String({ description: 'a region', pattern: '^[a-z0-9]+(-[a-z0-9]+)*$' }),
     { description: 'regions whose capacity adverts are heard and passed on', default: ['local'] },
   ),
+  trust: Type.Object({
+    probationMs: duration({
+      description: 'good service after which a new node may be given sensitive groups',
+      default: '1d',
+      max: '365d',
+    }),
+    householdNodes: Type.Integer({
+      description: 'nodes of one household (a public address) that may be here at once',
+      default: 32,
+      minimum: 1,
+    }),
+    householdAllocations: Type.Integer({
+      description: 'containers of all nodes of one household together',
+      default: 64,
+      minimum: 1,
+    }),
+  }),
   testbed: Type.Boolean({
     description:
       'many peers on one machine or address: lifts limits that would take them for an attack',

@@ -11,8 +11,8 @@ import { createHouseholds, type Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
-import { type BanBook, spreadBans } from './bans/index.ts'
-import type { ControlPlaneView, Groups } from './groups/index.ts'
+import { type AuditSink, type BanBook, spreadBans } from './bans/index.ts'
+import { type ControlPlaneView, type Groups, gpuClassOf } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists, openPulses } from './orders/index.ts'
 import {
@@ -27,6 +27,7 @@ import {
   openCrowdBook,
   openSlotBook,
 } from './reconciler/index.ts'
+import { openReputation, type Reputation } from './reputation/index.ts'
 import {
   type Authority,
   createContinueBans,
@@ -35,7 +36,13 @@ import {
   openTerms,
 } from './restore/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createSessions, SessionRefusedError } from './sessions/index.ts'
+import { openSecurityReview, type SecurityReview } from './security/index.ts'
+import {
+  createAccusations,
+  createSessions,
+  type HouseholdLimits,
+  SessionRefusedError,
+} from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -43,6 +50,9 @@ export type ControlPlaneInit = Readonly<{
   certificate: TermCertificate
   numbers: LeaseNumbers
   reconnectWindowMs?: number | undefined
+  /** See the setting `trust`. */
+  probationMs: number
+  householdLimits: HouseholdLimits
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -53,6 +63,7 @@ export type ControlPlaneComponents = Readonly<{
   bans: BanBook
   groups: Groups
   orderSigner: Signer
+  audit: AuditSink
   /** Boot clock. */
   clock: Clock
   /** Coordinator's time. */
@@ -67,6 +78,8 @@ export interface ControlPlane {
   /** The brake is on. */
   readonly holding: boolean
   readonly authority: Pick<Authority, 'doubt'>
+  readonly security: SecurityReview
+  readonly reputation: Reputation
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -82,7 +95,7 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
   const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
-  const { wallMs, logger } = components
+  const { wallMs, audit, logger } = components
   const { term } = certificate
   const terms = await openTerms(network, { store, banNumber: bans.number })
   const authority = await openAuthority(terms.current, {
@@ -94,6 +107,14 @@ export async function startControlPlane(
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
   const book = await openSlotBook({ store })
+  const security = await openSecurityReview({
+    ...{ store, bans, audit, nowMs, logger, clockMs: () => clock.nowMs() },
+    runsOn: (peer, slot) => {
+      const { placement, leaving = [], exclusions = [] } = book.slots.get(slot) ?? {}
+      // What it has just stopped may be off its record by now, but for the wait after a failure.
+      return [placement, ...leaving, ...exclusions].some((at) => at?.node === peer)
+    },
+  })
   const keys = await openBlobKeys({ store, sealer })
 
   const shareCacheAddrs = (peer: PeerId): void => {
@@ -104,6 +125,16 @@ export async function startControlPlane(
       (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
     )
   }
+  const logAccusation = createAccusations({ logger })
+  const reputation: Reputation = await openReputation(
+    { probationMs: init.probationMs },
+    {
+      ...{ store, bans, audit, clock, nowMs, logger },
+      nodes: () => sessions.nodes,
+      slots: () => book.slots.values(),
+      classOf: (name, vramBytes) => gpuClassOf(name, vramBytes)?.id,
+    },
+  )
   /** Number 0 may also mean that it holds none. */
   const isNewestTold = (hello: Hello): boolean =>
     hello.term === term && hello.banNumber === bans.number && bans.number > 0
@@ -113,6 +144,7 @@ export async function startControlPlane(
       ...{ mesh, clock, nowMs, network: network.network, logger },
       openAllocation: terms.openAllocation,
       householdOf: createHouseholds(network.householdPerAddress),
+      householdLimits: init.householdLimits,
       desk: {
         welcome: (hello, observedAddr) => {
           if (hello.term > term) {
@@ -150,7 +182,20 @@ export async function startControlPlane(
           reconciler.touchNode(peer)
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
-        onMisbehaviour: createAccusations({ logger }),
+        onMisbehaviour(by, evidence) {
+          const household = sessions.get(by)?.household ?? ''
+          logAccusation(by, evidence)
+          reputation.accuse({ peer: by, household, isTrusted: lists.isCache(by) }, evidence)
+        },
+        onRefusal: (peer, refusal) => reputation.refused(peer, refusal),
+        standing: (peer) => reputation.standing(peer),
+        onSecurityReport(peer, household, report) {
+          const { id } = report
+          security.take({ peer, household }, report).then(
+            (taken) => taken && sessions.send(peer, { type: 'security-taken', id }),
+            (error: unknown) => logger.error({ peer, id, error }, 'an alarm could not be taken'),
+          )
+        },
       },
     },
   )
@@ -197,7 +242,7 @@ export async function startControlPlane(
   const reconciler = createReconciler(numbers, {
     mayOrder: () => authority.doubt === undefined,
     ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
-    ...{ nowMs, wallMs, clock, logger },
+    ...{ nowMs, wallMs, clock, logger, isHeld: security.isHeld },
   })
 
   const stopSpreading = await spreadBans({
@@ -207,10 +252,15 @@ export async function startControlPlane(
     onBanned: () => reconciler.kick(),
   })
   await sessions.start()
+  reputation.start()
   reconciler.start()
   const stopListening = groups.onChange((group) => reconciler.touchGroup(group))
+  const stopReview = security.onChange((group) => reconciler.touchGroup(group))
   return {
-    view: createControlPlaneView({ book, sessions, images, reconciler }),
+    view: createControlPlaneView({
+      ...{ book, sessions, images, reconciler, isHeld: security.isHeld },
+    }),
+    ...{ security, reputation },
     get settled() {
       return reconciler.settled
     },
@@ -221,7 +271,9 @@ export async function startControlPlane(
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
+      stopReview()
       await stopSpreading()
+      await reputation.stop()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await brake.stop()

@@ -96,9 +96,11 @@ function handlersOf(
     onMessage(message) {
       if (message.type === 'order' || message.type === 'revoke') {
         logger.warn({ type: message.type }, 'a cache runs no containers: ignored')
-      } else if (message.type !== 'holders' && message.type !== 'refused') {
+      } else if (message.type === 'resolve' || message.type === 'ingest') {
         requests.take(message)
-        if (message.type === 'drop-bundle') beatSoon()
+      } else if (message.type === 'drop-bundle') {
+        requests.take(message)
+        beatSoon()
       }
     },
   }

@@ -88,7 +88,8 @@ const openapiInfo = {
   security: [{ ApiKeyAuth: [] }, { Bearer: [] }],
 }
 
-function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
+/** A server with the API's limits, validation and problems, and no routes yet. */
+export function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: settings.bodyBytesMax,

@@ -20,6 +20,8 @@ export type ControlPlaneViewComponents = Readonly<{
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
   reconciler: Pick<Reconciler, 'waitingSinceMs' | 'explain'>
+  /** Whether a security review keeps the group from new instances. */
+  isHeld: (group: GroupId) => boolean
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -35,7 +37,7 @@ const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
 }
 
 export function createControlPlaneView(components: ControlPlaneViewComponents): ControlPlaneView {
-  const { book, sessions, images, reconciler } = components
+  const { book, sessions, images, reconciler, isHeld } = components
 
   const reportOf = ({ slot }: SlotRecord, { node, fence }: Placement) => {
     const view = sessions.nodes.get(node)
@@ -89,6 +91,7 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
     },
     image: (group) => images.view(group),
     placementProblem(group) {
+      if (isHeld(group)) return 'held for a security review: nothing new is placed until it is over'
       if (!reconciler.waitingSinceMs.has(group)) return undefined
       const explanation = reconciler.explain(group)
       return explanation && describeExplanation(explanation)

@@ -83,8 +83,10 @@ function planGroup(draft: Draft, group: GroupId, records: readonly SlotRecord[])
     draft.actions.slice(start).map((action) => ('slot' in action ? action.slot : '')),
   )
   const wanted = records.filter(({ slot }) => isWanted(parseSlotId(slot).number))
-  planUpdate(draft, target, wanted, planned)
-  if (replicas > 0) planVacant(draft, target, records, isWanted)
+  if (!target.held) {
+    planUpdate(draft, target, wanted, planned)
+    if (replicas > 0) planVacant(draft, target, records, isWanted)
+  }
   const isOver = records.every(({ placement, leaving }) => !placement && leaving.length === 0)
   if (target.deleted && isOver) draft.actions.push({ do: 'forget', group })
 }

@@ -45,7 +45,7 @@ describe('coordinator/reconciler', () => {
         sessions: { nodes: new Map([[node.node, node]]), send: () => true },
         images: { tend() {}, bundleOf: () => undefined },
         groups: { all: () => [], byId: () => undefined, forgetDeleted: async () => {} },
-        ...{ nowMs: () => nowMs, wallMs: () => 0 },
+        ...{ nowMs: () => nowMs, wallMs: () => 0, isHeld: () => false },
       },
     )
   }

@@ -58,6 +58,8 @@ export type ReconcilerComponents = Readonly<{
   sessions: Pick<Sessions, 'nodes' | 'send'>
   images: Pick<Images, 'tend' | 'bundleOf'>
   groups: Pick<Groups, 'all' | 'byId' | 'forgetDeleted'>
+  /** Whether a security review keeps the group from new instances. */
+  isHeld: (group: GroupId) => boolean
   /** Coordinator's time. */
   nowMs: () => number
   wallMs: () => number
@@ -96,8 +98,11 @@ class Loop implements Reconciler {
   constructor(numbers: LeaseNumbers, parts: ReconcilerComponents) {
     this.#numbers = numbers
     this.#parts = parts
-    const { book, groups, images, sessions } = parts
-    this.#targets = createTargets({ groups, bundleOf: (group) => images.bundleOf(group) })
+    const { book, groups, images, sessions, isHeld } = parts
+    this.#targets = createTargets({
+      ...{ groups, isHeld },
+      bundleOf: (group) => images.bundleOf(group),
+    })
     this.#planner = new Planner({
       ...{ nodes: sessions.nodes, targets: this.#targets },
       recordsOf: (group) => book.of(group),

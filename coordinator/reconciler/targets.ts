@@ -10,9 +10,12 @@ export type Targets = Pick<ReadonlyMap<GroupId, GroupTarget>, 'get' | 'has' | 'k
 export function createTargets({
   groups,
   bundleOf,
+  isHeld,
 }: Readonly<{
   groups: Pick<Groups, 'all' | 'byId'>
   bundleOf: (group: GroupRecord) => BundleId | undefined
+  /** Whether a security review keeps the group from new instances. */
+  isHeld: (group: GroupId) => boolean
 }>): Targets {
   const made = new WeakMap<GroupRecord, GroupTarget>()
   return {
@@ -21,8 +24,9 @@ export function createTargets({
       if (!group) return undefined
       const bundle = bundleOf(group)
       const known = made.get(group)
-      if (known && known.bundle === bundle) return known
-      const target = targetOf(group, bundle)
+      const held = isHeld(id)
+      if (known && known.bundle === bundle && known.held === (held || undefined)) return known
+      const target = targetOf(group, bundle, held)
       made.set(group, target)
       return target
     },
@@ -35,7 +39,7 @@ export function createTargets({
   }
 }
 
-function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget {
+function targetOf(group: GroupRecord, bundle: BundleId | undefined, held: boolean): GroupTarget {
   const { container, extension, countryCodes } = group
   const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
   const { minUploadMbps = 0, minDownloadMbps = 0, sensitive } = extension
@@ -49,6 +53,7 @@ function targetOf(group: GroupRecord, bundle: BundleId | undefined): GroupTarget
     version: group.version,
     replicas: slotsWanted(group),
     deleted: group.deletedMs !== undefined,
+    ...(held ? { held } : {}),
     ...(bundle ? { bundle } : {}),
     ...{ milliCpus, memoryBytes, storageBytes, shmBytes },
     ...(classes.size > 0 ? { gpuFits } : {}),

@@ -45,6 +45,11 @@ const list = [
     removes: ({ view }) => view.banned,
   },
   {
+    reason: 'rests after failures',
+    help: 'these nodes failed too often lately, and are tried again in a while',
+    removes: ({ view }) => view.rests === true,
+  },
+  {
     reason: 'no capacity told',
     help: 'these nodes have just come; their next beat tells',
     removes: ({ view }) => view.capacity === undefined,

@@ -7,6 +7,7 @@ export type SessionRefusal =
   | 'HELLO_EXPECTED'
   | 'HELLO_TWICE'
   | 'HELLO_LATE'
+  | 'HOUSEHOLD_FULL'
   | 'KEYS_NOT_ACCEPTED'
   | 'NOT_IN_ROSTER'
   | 'PEER_BANNED'

@@ -1,6 +1,7 @@
 /** Sessions: the coordinator's end of every peer's control stream. */
 export { createAccusations } from './accusations.ts'
 export { SessionRefusedError } from './errors.ts'
+export type { HouseholdLimits } from './household-door.ts'
 export { type OpenAllocation, PeerState } from './peer-state.ts'
 export type { Session, SessionNumbers } from './session.ts'
 export {

@@ -21,6 +21,7 @@ import {
 import { unknownReach } from '../../protocol/nat/index.ts'
 import type { Allocation } from '../../protocol/orders/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
+import type { Standing } from '../reputation/index.ts'
 import type { Held, NodeView } from '../slots/index.ts'
 import type { KeyPool } from './key-pool.ts'
 import { readReach, worthDialling } from './reach.ts'
@@ -43,6 +44,8 @@ export class PeerState implements NodeView {
   readonly role: Hello['role']
   readonly #banned: (peer: PeerId) => boolean
   readonly #measuredLink: (peer: PeerId) => Link | undefined
+  readonly #standing: (peer: PeerId) => Standing
+  #told: Capacity | undefined
   household = ''
   observedAddr = ''
   addrs: readonly string[] = []
@@ -50,7 +53,8 @@ export class PeerState implements NodeView {
   declare helloMs?: number
   departed = false
   declare departedSlots?: ReadonlySet<SlotId>
-  declare capacity?: Capacity
+  /** What it may run at once, by its household's share. */
+  allocationsShare = Number.POSITIVE_INFINITY
   /** As dial-backs found, by the word of those that all trust. */
   reach: Reach = unknownReach
   bundles: ReadonlySet<BundleId> = new Set()
@@ -63,21 +67,46 @@ export class PeerState implements NodeView {
   /** Boot clock. */
   lastSeenMs = 0
 
-  /** @param measuredLink a node's line as a cache measured it */
+  /** @param measuredLink a node's line as a cache measured it @param standing its reputation */
   constructor(
     node: PeerId,
     role: Hello['role'],
     banned: (peer: PeerId) => boolean,
     measuredLink: (peer: PeerId) => Link | undefined = () => undefined,
+    standing: (peer: PeerId) => Standing = () => ({ probation: false, rests: false }),
   ) {
     this.node = node
     this.role = role
     this.#banned = banned
     this.#measuredLink = measuredLink
+    this.#standing = standing
   }
 
   get banned(): boolean {
     return this.#banned(this.node)
+  }
+
+  get probation(): boolean {
+    return this.#standing(this.node).probation
+  }
+
+  get rests(): boolean {
+    return this.#standing(this.node).rests
+  }
+
+  /** What it lends, as far as its household may have work. */
+  get capacity(): Capacity | undefined {
+    const told = this.#told
+    if (!told || told.allocationsMax <= this.allocationsShare) return told
+    return { ...told, allocationsMax: this.allocationsShare }
+  }
+
+  set capacity(told: Capacity) {
+    this.#told = told
+  }
+
+  get toldAllocations(): number {
+    return this.#told?.allocationsMax ?? 0
   }
 
   /** Whether it can be asked for anything: here, and not about to leave. */

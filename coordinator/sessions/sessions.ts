@@ -3,15 +3,18 @@
  * peer: a newer stream replaces the older, because the older may be a connection that died without
  * a word. Observation only; what to do about it is decided elsewhere.
  */
+import type { Connection, Stream, StreamHandler } from '@libp2p/interface'
 import type { Clock } from '../../protocol/clock.ts'
 import {
   type Beat,
   type BeatAnswer,
   controlProtocol,
   type DownMessage,
+  type Fault,
   type Hello,
   type Misbehaviour,
   type Renewal,
+  type SecurityReport,
   type UpMessage,
   type Welcome,
 } from '../../protocol/control/index.ts'
@@ -19,7 +22,9 @@ import type { NetworkId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
 import type { HouseholdOf } from '../../protocol/network/index.ts'
+import type { Standing } from '../reputation/index.ts'
 import { SessionRefusedError } from './errors.ts'
+import { createHouseholdDoor, type HouseholdLimits } from './household-door.ts'
 import { createKeyPool } from './key-pool.ts'
 import { createMeasuredLinks } from './measured-links.ts'
 import { type OpenAllocation, PeerState } from './peer-state.ts'
@@ -48,6 +53,10 @@ export type SessionDesk = Readonly<{
   onChange(peer: PeerId): void
   onCacheMessage(peer: PeerId, message: CacheMessage): void
   onMisbehaviour(by: PeerId, evidence: Misbehaviour): void
+  onRefusal(peer: PeerId, refusal: Fault): void
+  standing(peer: PeerId): Standing
+  /** A node's alarm. Must not throw. */
+  onSecurityReport(by: PeerId, household: string, report: SecurityReport): void
 }>
 
 export type SessionsComponents = Readonly<{
@@ -59,6 +68,7 @@ export type SessionsComponents = Readonly<{
   network: NetworkId
   openAllocation: OpenAllocation
   householdOf: HouseholdOf
+  householdLimits: HouseholdLimits
   desk: SessionDesk
   logger: Logger
 }>
@@ -89,6 +99,7 @@ const awayMax = 20_000
 
 export function createSessions(numbers: SessionNumbers, components: SessionsComponents): Sessions {
   const { mesh, clock, nowMs, network, openAllocation, householdOf, desk, logger } = components
+  const door = createHouseholdDoor(components.householdLimits)
   const nodes = new Map<PeerId, PeerState>()
   const caches = new Map<PeerId, PeerState>()
   const open = new Map<PeerId, Session>()
@@ -102,13 +113,13 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     assertWelcome(peer, hello, desk)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
-    const all = hello.role === 'cache' ? caches : nodes
+    const [all, other] = hello.role === 'cache' ? [caches, nodes] : [nodes, caches]
     const known = all.get(peer)
-    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of)
+    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of, desk.standing)
     const strangers = state.takeHello(hello, openAllocation)
+    if (hello.role === 'node') door.enter(householdOf(observedAddr), state)
     state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')
-    const other = hello.role === 'cache' ? nodes : caches
     other.delete(peer)
     all.set(peer, state)
     state.pool = pool
@@ -130,7 +141,10 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     const before = offerOf(state)
     if (beat.keys) state.pool?.offer(beat.keys, 'beat')
     state.takeWhereabouts(beat, desk.isJudge)
-    if (beat.capacity) state.capacity = beat.capacity
+    if (beat.capacity) {
+      state.capacity = beat.capacity
+      door.changed(peer)
+    }
     state.bundles = new Set(beat.bundles)
     state.partial = new Set(beat.partial)
     const changed = state.takeBeat(beat.instances)
@@ -164,9 +178,13 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
         if (!refusal) return // beats tell that it holds
         state.takeRefusal(slot, { term, epoch }, refusal)
         logger.warn({ peer, slot, epoch, refusal }, 'a node refused an order')
+        desk.onRefusal(peer, refusal)
         desk.onChange(peer)
         return
       }
+      case 'security-report':
+        desk.onSecurityReport(peer, state.household, message)
+        return
       case 'goodbye':
         // The stream stays open until the peer closes it: what it holds still has to stop.
         state.takeGoodbye(message.slots)
@@ -186,12 +204,21 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     const { peer } = session
     if (open.get(peer) !== session) return
     open.delete(peer)
+    door.leave(peer)
     const state = stateOf(peer)
     if (state) state.connected = false
     forgetLongAway(nodes)
     desk.onChange(peer)
   }
 
+  const serve = (stream: Stream, connection: Connection): void => {
+    const at = { stream, connection, peer: peerIdOf(connection.remotePeer) }
+    const handlers = { onHello, onMessage, onEnd }
+    const served = serveSession(at, handlers, numbers, { clock, logger }).finally(() =>
+      serving.delete(served),
+    )
+    serving.add(served)
+  }
   return {
     nodes,
     caches,
@@ -204,23 +231,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     takeKey: (peer) => (open.has(peer) ? stateOf(peer)?.pool?.take() : undefined),
     giveBackKey: (peer, key) => stateOf(peer)?.pool?.giveBack(key),
     signalOf: (peer) => open.get(peer)?.signal,
-    async start() {
-      await mesh.handle(
-        controlProtocol,
-        (stream, connection) => {
-          const peer = peerIdOf(connection.remotePeer)
-          const served = serveSession(
-            { stream, connection, peer },
-            { onHello, onMessage, onEnd },
-            numbers,
-            { clock, logger },
-          ).finally(() => serving.delete(served))
-          serving.add(served)
-        },
-        // The second lets a peer replace a stream that hangs.
-        { maxInboundStreams: 2, maxOutboundStreams: 1, runOnLimitedConnection: true },
-      )
-    },
+    start: () => accept(mesh, serve),
     async stop() {
       await mesh.unhandle(controlProtocol)
       const reason = new SessionRefusedError('SHUTTING_DOWN', 'the coordinator stops; come back')
@@ -228,6 +239,24 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+/** @throws {SessionRefusedError} PEER_BANNED, NOT_IN_ROSTER */
+function refuseUnwanted(peer: PeerId, { role }: Hello, desk: SessionDesk): void {
+  if (desk.banned(peer)) throw bannedError()
+  if (role === 'cache' && !desk.isCache(peer)) {
+    throw new SessionRefusedError(
+      'NOT_IN_ROSTER',
+      `this peer is no cache here; its id belongs into the coordinator's setting caches`,
+    )
+  }
+}
+
+async function accept(mesh: Mesh, serve: StreamHandler): Promise<void> {
+  await mesh.handle(controlProtocol, serve, {
+    // The second lets a peer replace a stream that hangs.
+    ...{ maxInboundStreams: 2, maxOutboundStreams: 1, runOnLimitedConnection: true },
+  })
 }
 
 function bannedError(): SessionRefusedError {

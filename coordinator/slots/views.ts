@@ -13,6 +13,8 @@ export type GroupTarget = Readonly<{
   replicas: number
   /** Its slots are cleared once nothing of it is left. */
   deleted: boolean
+  /** A security alarm is under review: what runs goes on, nothing new is placed. */
+  held?: boolean
   /** The bundle of this version; absent: not cached yet, so nothing can be ordered. */
   bundle?: BundleId
   milliCpus: number
@@ -69,7 +71,9 @@ export type NodeView = Readonly<{
   /** A strict goodbye names only slots that have stopped; absent: all of them. */
   departedSlots?: ReadonlySet<SlotId>
   banned: boolean
-  capacity?: Capacity
+  /** It failed too often lately: nothing new for a while. */
+  rests?: boolean
+  capacity?: Capacity | undefined
   /** Its line: the lower of what it says and what a cache saw. Absent: no cache has measured it. */
   link?: Link | undefined
   /** One-time keys left. */

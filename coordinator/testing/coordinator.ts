@@ -93,6 +93,7 @@ export async function startCoordinator(
       replicasQuota: 1_000,
       reconnectWindowMs: init.reconnectWindowMs ?? 3_000,
       regions: ['local'],
+      trust: { probationMs: 86_400_000, householdNodes: 32, householdAllocations: 64 },
       testbed: true,
     },
     { signal: controller.signal, logger: init.logger ?? silentLogger, onReady: ready.resolve },

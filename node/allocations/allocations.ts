@@ -80,6 +80,8 @@ export interface Allocations {
   keysInUse(): readonly Uint8Array[]
   /** Removes what an engine made after it was told not to. Call it now and then. */
   sweep(options: { readonly signal: AbortSignal }): Promise<void>
+  /** Ends the slots' instances at once, without grace, and removes what they left. */
+  stopNow(slots: readonly SlotId[], reason: Fault): Promise<void>
   /** Takes no more orders, ends all, and removes what they left. */
   stopAll(reason: Fault, graceMs: number): Promise<void>
 }
@@ -240,10 +242,11 @@ export function createAllocations(
     async sweep(options) {
       if (!isLeaving) await reaper.sweep(options)
     },
+    stopNow: (slots, reason) => endAll(docket.of(slots), reason, 0),
     async stopAll(reason, graceMs) {
       isLeaving = true
       await turns.allFree()
-      await Promise.all(docket.entries().map((entry) => end(entry, reason, graceMs)))
+      await endAll(docket.entries(), reason, graceMs)
       await reaper.flush()
     },
   }
@@ -259,6 +262,14 @@ function answerTo({ slot, term, epoch }: Allocation, error?: unknown): OrderAnsw
   const code = errorCode(error) ?? 'ORDER_FAILED'
   const refusal = { code, message: describeError(error).slice(0, 2_000) }
   return { type: 'order-answer', slot, term, epoch, refusal }
+}
+
+async function endAll(
+  entries: readonly DocketEntry[],
+  reason: Fault,
+  graceMs: number,
+): Promise<void> {
+  await Promise.all(entries.map((entry) => end(entry, reason, graceMs)))
 }
 
 /** Stops an instance and waits until its end is on record. */

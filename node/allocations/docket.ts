@@ -53,6 +53,11 @@ export class Docket {
     return this.#entries.get(slot)
   }
 
+  /** Of these slots, those that have one. */
+  of(slots: readonly SlotId[]): readonly DocketEntry[] {
+    return slots.flatMap((slot) => this.#entries.get(slot) ?? [])
+  }
+
   /** The slot's newest instance; what ended before it is no longer told. */
   begin(entry: DocketEntry): void {
     this.#finished.delete(entry.order.slot)

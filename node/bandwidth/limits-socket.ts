@@ -1,15 +1,7 @@
-/**
- * The chef's hand on a running node: a Unix socket in its data folder, for whoever may write there.
- * One request a connection, one line of JSON each way.
- */
-import { once } from 'node:events'
-import { chmod, rm } from 'node:fs/promises'
-import { createConnection, createServer, type Socket } from 'node:net'
-import { join } from 'node:path'
+/** What `potluck node limits` asks of a running node: its bandwidth limits, or others for a while. */
 import Type, { type Static } from 'typebox'
-import { Compile } from 'typebox/compile'
-import { describeError, PotluckError } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import { askLocal, serveLocal } from '../local-socket/index.ts'
 import type { Bandwidth } from './bandwidth.ts'
 import { leastBitsPerS } from './schedule.ts'
 
@@ -31,43 +23,21 @@ const AnswerSchema = Type.Object({
   chosen: LimitsSchema,
   /** What the swarm may send now; absent: no limit. */
   uploadBitsPerS: Type.Optional(Type.Number()),
-  error: Type.Optional(Type.String()),
 })
 export type LimitsRequest = Static<typeof RequestSchema>
 export type LimitsAnswer = Static<typeof AnswerSchema>
 
-const requests = Compile(RequestSchema)
-const answers = Compile(AnswerSchema)
-const lineBytesMax = 4_096
-const waitMs = 5_000
+const topic = { name: 'limits', request: RequestSchema, answer: AnswerSchema } as const
 
-/** No node is running there, or it does not answer. */
-export class NodeNotThereError extends PotluckError {
-  constructor(dataDir: string, cause: unknown) {
-    super(
-      'NODE_NOT_THERE',
-      `no node answers in ${dataDir}; is one running there (--data-dir), and may you write to it?`,
-      { cause },
-    )
-  }
-}
-
-function socketOf(dataDir: string): string {
-  return join(dataDir, 'limits.sock')
-}
-
-/** Answers until the returned function is called. A folder that takes no socket costs this alone. */
-export async function serveLimits(
+/** Answers until the returned function is called. */
+export function serveLimits(
   dataDir: string,
   {
     bandwidth,
     logger,
   }: { bandwidth: Pick<Bandwidth, 'hold' | 'chosen' | 'limits'>; logger: Logger },
 ): Promise<() => Promise<void>> {
-  const path = socketOf(dataDir)
-  const answer = (line: string): LimitsAnswer => {
-    const request: unknown = JSON.parse(line)
-    if (!requests.Check(request)) throw new Error('this is no wish of limits')
+  const answer = (request: LimitsRequest): LimitsAnswer => {
     if (request.limits) bandwidth.hold(request.limits, request.forMs)
     const { uploadBytesPerS } = bandwidth.limits()
     return {
@@ -75,56 +45,10 @@ export async function serveLimits(
       ...(uploadBytesPerS === undefined ? {} : { uploadBitsPerS: uploadBytesPerS * 8 }),
     }
   }
-  const server = createServer((socket) => {
-    socket.setTimeout(waitMs, () => socket.destroy())
-    void readLine(socket)
-      .then(answer)
-      .catch((error: unknown) => ({ chosen: {}, error: describeError(error) }))
-      .then((reply) => socket.end(`${JSON.stringify(reply)}\n`))
-  })
-  server.maxConnections = 4
-  try {
-    await rm(path, { force: true })
-    const listening = once(server, 'listening')
-    server.listen(path)
-    await listening
-    await chmod(path, 0o600)
-  } catch (error) {
-    logger.warn({ path, error }, 'limits cannot be changed by command: no socket could be made')
-  }
-  return async () => {
-    if (!server.listening) return
-    const closed = once(server, 'close')
-    server.close()
-    await closed
-  }
+  return serveLocal(topic, { dataDir, answer, logger })
 }
 
-/** Asks the node whose data lie in `dataDir`. @throws {NodeNotThereError} */
-export async function askLimits(dataDir: string, request: LimitsRequest): Promise<LimitsAnswer> {
-  const socket = createConnection(socketOf(dataDir))
-  socket.setTimeout(waitMs, () => socket.destroy(new Error(`no answer in ${waitMs} ms`)))
-  try {
-    await once(socket, 'connect')
-    socket.write(`${JSON.stringify(request)}\n`)
-    const reply: unknown = JSON.parse(await readLine(socket))
-    if (!answers.Check(reply)) throw new Error('the answer is of another version')
-    if (reply.error) throw new Error(reply.error)
-    return reply
-  } catch (cause) {
-    throw new NodeNotThereError(dataDir, cause)
-  } finally {
-    socket.destroy()
-  }
-}
-
-async function readLine(socket: Socket): Promise<string> {
-  let text = ''
-  for await (const data of socket.iterator({ destroyOnReturn: false })) {
-    text += String(data)
-    const end = text.indexOf('\n')
-    if (end >= 0) return text.slice(0, end)
-    if (text.length > lineBytesMax) throw new Error('a line is too long')
-  }
-  throw new Error('the other side hung up')
+/** Asks the node whose data lie in `dataDir`. @throws {NodeNotThereError} @throws {NodeRefusedError} */
+export function askLimits(dataDir: string, request: LimitsRequest): Promise<LimitsAnswer> {
+  return askLocal(topic, dataDir, request)
 }

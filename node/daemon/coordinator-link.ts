@@ -18,6 +18,7 @@ import type { MisbehaviourLog, Peer, PeerControlHandlers } from '../../protocol/
 import type { Swarm } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
 import type { LeaseWatch } from '../leases/index.ts'
+import type { SecurityDesk } from '../security/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
 import type { NodeLine } from './line.ts'
 
@@ -32,6 +33,7 @@ type Parts = Readonly<{
   misbehaviour: MisbehaviourLog
   /** Boot clock. */
   clock: Clock
+  security: Pick<SecurityDesk, 'resend' | 'taken'>
   logger: Logger
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]
@@ -53,8 +55,8 @@ export interface CoordinatorLink {
 
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
-  const { line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour, clock, logger } =
-    parts
+  const { line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour } = parts
+  const { security, clock, logger } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -91,6 +93,9 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       case 'drop-bundle':
         if (!isInUse(allocations, message.bundle)) await chunks.remove(message.bundle)
         return
+      case 'security-taken':
+        await security.taken(message.id)
+        return
       default: // for caches, or of a later version
         return
     }
@@ -113,6 +118,7 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       line.onUp(observedAddr)
       leases.learn({ seenAt: observedAddr })
       if (leaving) link.send(leaving)
+      security.resend()
       for (const bundle of stored().bundles) swarm.announce(bundle)
     },
     onBeatAnswer(answer, sentMs) {

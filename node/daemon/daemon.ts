@@ -2,6 +2,7 @@
  * The node's daemon: what it starts, in which order, and how it ends. Everything is opened here and
  * closed here; recovery is this same start.
  */
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { openBundleStore } from '../../protocol/chunk-store/index.ts'
 import { bootId, systemClock } from '../../protocol/clock.ts'
@@ -29,6 +30,7 @@ import {
 import type { NodeConfig } from '../config.ts'
 import { rememberedGuard } from '../guard/index.ts'
 import { createPhaseTimes, defineNodeMetrics } from '../metrics/index.ts'
+import { openSecurityDesk, serveAlarms } from '../security/index.ts'
 import { createCapacityWatch } from './capacity-watch.ts'
 import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
@@ -154,6 +156,14 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       link: line.link,
     },
   )
+  const security = await openSecurityDesk({
+    ...{ store, allocations, logger },
+    send: (report) => link?.send(report),
+    ...{ newId: randomUUID, wallMs: Date.now },
+  })
+  stack.defer(
+    await serveAlarms(config.dataDir, { desk: security, docket: allocations.docket, logger }),
+  )
   link = connectCoordinator({
     line,
     peer,
@@ -164,6 +174,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
     swarm,
     misbehaviour,
     clock,
+    security,
     logger,
   })
 

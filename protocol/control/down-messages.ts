@@ -20,6 +20,7 @@ import {
 import { FaultSchema } from './facts.ts'
 import { DropBundleSchema, IngestSchema, ResolveSchema } from './image-messages.ts'
 import { controlLimits, instancesMax } from './protocol.ts'
+import { SecurityTakenSchema } from './security-messages.ts'
 
 export const WelcomeSchema = Type.Object({
   type: Type.Literal('welcome'),
@@ -92,6 +93,7 @@ export const DownMessageSchema = Type.Union([
   ResolveSchema,
   IngestSchema,
   DropBundleSchema,
+  SecurityTakenSchema,
   RefusedSchema,
 ])
 /** From the coordinator to a node or a cache. */

@@ -21,4 +21,10 @@ export {
   ResolvedManifestSchema,
 } from './image-messages.ts'
 export * from './protocol.ts'
+export {
+  type SecurityEvidence,
+  SecurityEvidenceSchema,
+  type SecurityReport,
+  SecurityReportSchema,
+} from './security-messages.ts'
 export * from './up-messages.ts'

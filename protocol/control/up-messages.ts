@@ -25,6 +25,7 @@ import {
 } from './facts.ts'
 import { IngestedSchema, IngestProgressSchema, ResolvedSchema } from './image-messages.ts'
 import { bundlesMax, controlLimits, instancesMax } from './protocol.ts'
+import { SecurityReportSchema } from './security-messages.ts'
 
 export const HelloSchema = Type.Object({
   type: Type.Literal('hello'),
@@ -111,6 +112,7 @@ export const UpMessageSchema = Type.Union([
   IngestProgressSchema,
   IngestedSchema,
   LinkTestsSchema,
+  SecurityReportSchema,
 ])
 /** From a node or a cache to the coordinator. */
 export type UpMessage = Static<typeof UpMessageSchema>

@@ -6,7 +6,10 @@ export const nodeEntry: ProcessEntry = {
   examples: ['potluck node run --config ~/.config/potluck/node.toml'],
   load: () => import('../../node/index.ts'),
   async commands(io) {
-    const { nodeLimitsCommand } = await import('./node-limits.ts')
-    return [nodeLimitsCommand(io)]
+    const [{ nodeLimitsCommand }, { nodeReportCommand }] = await Promise.all([
+      import('./node-limits.ts'),
+      import('./node-report.ts'),
+    ])
+    return [nodeLimitsCommand(io), nodeReportCommand(io)]
   },
 }

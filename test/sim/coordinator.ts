@@ -44,6 +44,9 @@ const scope = {
   projectId: '00000000-0000-4000-8000-000000000002',
 }
 
+const probationMs = 0
+const householdLimits = { nodesMax: 16, allocationsMax: 16 }
+
 export class SimCoordinator {
   readonly machine: Machine
   readonly #init: SimCoordinatorInit
@@ -101,9 +104,9 @@ export class SimCoordinator {
     })
     const host = internet.host({ peer: identity.peer, machine, life })
     this.#plane = await startControlPlane(
-      { network, certificate, numbers: defaultLeaseNumbers },
+      { network, certificate, numbers: defaultLeaseNumbers, probationMs, householdLimits },
       {
-        ...{ store, sealer, mesh: host.mesh, lists, bans, groups, orderSigner },
+        ...{ store, sealer, mesh: host.mesh, lists, bans, groups, orderSigner, audit: noAudit },
         ...{ clock, nowMs, wallMs, logger },
       },
     )

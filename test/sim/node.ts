@@ -132,6 +132,7 @@ export class SimNode {
         bundles,
         remove: async (id: BundleId) => void this.#shelf.whole.delete(id),
       } as unknown as BundleStore,
+      security: { resend: () => undefined, taken: async () => undefined },
       line: { onUp: () => undefined, roundTrip: () => undefined },
       swarm: { addHints: () => undefined, announce: () => undefined } as unknown as Swarm,
       misbehaviour: createMisbehaviourLog(),
