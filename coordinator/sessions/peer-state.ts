@@ -40,7 +40,9 @@ export class PeerState implements NodeView {
   readonly role: Hello['role']
   readonly #banned: (peer: PeerId) => boolean
   readonly #measuredLink: (peer: PeerId) => Link | undefined
+  readonly #chefOf: (peer: PeerId) => string | undefined
   household = ''
+  declare country?: string | undefined
   observedAddr = ''
   addrs: readonly string[] = []
   connected = false
@@ -60,21 +62,30 @@ export class PeerState implements NodeView {
   /** Boot clock. */
   lastSeenMs = 0
 
-  /** @param measuredLink a node's line as a cache measured it */
+  /**
+   * @param measuredLink a node's line as a cache measured it
+   * @param chefOf whose node it is
+   */
   constructor(
     node: PeerId,
     role: Hello['role'],
     banned: (peer: PeerId) => boolean,
     measuredLink: (peer: PeerId) => Link | undefined = () => undefined,
+    chefOf: (peer: PeerId) => string | undefined = () => undefined,
   ) {
     this.node = node
     this.role = role
     this.#banned = banned
     this.#measuredLink = measuredLink
+    this.#chefOf = chefOf
   }
 
   get banned(): boolean {
     return this.#banned(this.node)
+  }
+
+  get chef(): string | undefined {
+    return this.#chefOf(this.node)
   }
 
   /** Whether it can be asked for anything: here, and not about to leave. */

@@ -42,6 +42,10 @@ export type Held = Readonly<{
 export type NodeView = Readonly<{
   node: PeerId
   household: string
+  /** ISO 3166-1 alpha-2 in lower case, by the address that it is seen at; absent: unknown. */
+  country?: string | undefined
+  /** The chef's id; absent: nobody has claimed it. */
+  chef?: string | undefined
   /** It said hello on a stream that is open. */
   connected: boolean
   /** Coordinator's time of its last hello: what it was ordered before may be lost to it. */
