@@ -10,6 +10,7 @@ import type { Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
+import { type Chefs, createClaimDesk } from './chefs/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists } from './orders/index.ts'
@@ -22,7 +23,15 @@ import {
   openSlotBook,
 } from './reconciler/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
+import {
+  type CountryPrefix,
+  createAccusations,
+  createCountries,
+  createHouseholds,
+  createSessions,
+  listNodes,
+  type NodeListing,
+} from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -30,6 +39,8 @@ export type ControlPlaneInit = Readonly<{
   certificate: TermCertificate
   numbers: LeaseNumbers
   reconnectWindowMs?: number | undefined
+  /** The operator's table of prefixes; it outranks the network file's. */
+  countries: readonly CountryPrefix[]
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -38,6 +49,7 @@ export type ControlPlaneComponents = Readonly<{
   mesh: Mesh
   lists: Lists
   groups: Groups
+  chefs: Chefs
   orderSigner: Signer
   /** Boot clock. */
   clock: Clock
@@ -52,6 +64,8 @@ export interface ControlPlane {
   readonly settled: boolean
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
+  /** For operators. */
+  nodes(): readonly NodeListing[]
   stop(): Promise<void>
 }
 
@@ -64,7 +78,8 @@ export async function startControlPlane(
   components: ControlPlaneComponents,
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
-  const { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs } = components
+  const { store, sealer, mesh, lists, groups, chefs, orderSigner, clock, nowMs, wallMs } =
+    components
   const { logger } = components
   const { term } = certificate
   const signer = createOrderSigner({
@@ -86,8 +101,10 @@ export async function startControlPlane(
     {
       ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
       householdOf: createHouseholds(network.householdPerAddress),
+      countryOf: createCountries([...countriesOf(network), ...init.countries]),
+      chefOf: (peer) => chefs.ownerOf(peer)?.id,
       desk: {
-        welcome: (hello, observedAddr) => {
+        welcome: (hello, { observedAddr, peer }) => {
           if (hello.term > term) {
             logger.error({ told: hello.term, term }, 'a peer knows of a newer coordinator')
           }
@@ -99,6 +116,7 @@ export async function startControlPlane(
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
+            ...chefNamed(chefs.ownerOf(peer)?.name),
           }
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
@@ -111,10 +129,16 @@ export async function startControlPlane(
         },
         onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
         onMisbehaviour: createAccusations({ logger }),
+        onClaim: (...claim) => claimDesk(...claim),
       },
     },
   )
   const cacheDesk = createCacheDesk({ sessions })
+  const claimDesk = createClaimDesk({
+    ...{ chefs, logger },
+    answer: (node, answer) => void sessions.send(node, answer),
+    onBound: () => reconciler.kick(),
+  })
   const images = await openImages({
     ...{ store, keys, desk: cacheDesk, sessions, groups, nowMs, logger },
     onChange: () => reconciler.kick(),
@@ -140,6 +164,7 @@ export async function startControlPlane(
       return reconciler.settled
     },
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
+    nodes: () => listNodes(sessions.nodes, chefs.owners()),
     async stop() {
       stopListening()
       // First no more orders, then no more peers, then what was asked of caches.
@@ -156,4 +181,13 @@ function nodesPlaced(
   const nodes = new Set<PeerId>()
   for (const { placement } of slots) if (placement) nodes.add(placement.node)
   return nodes
+}
+
+function countriesOf({ countries }: Network): readonly CountryPrefix[] {
+  const at = 'countries of the network file'
+  return Object.entries(countries).map(([prefix, country]) => ({ prefix, country, at }))
+}
+
+function chefNamed(chef: string | undefined): { chef?: string } {
+  return chef === undefined ? {} : { chef }
 }

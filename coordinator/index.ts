@@ -16,12 +16,14 @@ import { openTermCertificate, type TermCertificate } from '../protocol/orders/in
 import { createSigner } from '../protocol/signing/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
+import { openChefs } from './chefs/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { openSealer } from './secrets/index.ts'
+import { readCountries } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
 import { createCoordinatorClock } from './time/index.ts'
@@ -70,12 +72,15 @@ export async function run(
   stack.defer(() => time.stop())
   const nowMs = (): number => time.nowMs()
 
-  const tenants = await createTenants({ store })
+  const tenants = await createTenants({ store, logger })
   const wanted = tenantsOf(config)
-  await bootstrapTenants(wanted, { tenants, logger })
+  const adminKeyFile = config.adminKeyFile ?? join(config.dataDir, 'admin-key')
+  await bootstrapTenants({ wanted, adminKeyFile }, { tenants, logger })
+  const chefs = await openChefs({ store })
+  const countries = config.countriesFile ? await readCountries(config.countriesFile) : []
   const groups = await createGroups(
     { replicasQuota: config.replicasQuota },
-    { store, sealer, logger, wallNowMs: wallMs },
+    { store, sealer, logger, wallNowMs: wallMs, quotaOf: tenants.quotaOf },
   )
   const lists = await openLists(
     { caches: config.caches as PeerId[] },
@@ -105,8 +110,8 @@ export async function run(
   )
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
-    { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
-    { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
+    { network, certificate, numbers, countries, reconnectWindowMs: config.reconnectWindowMs },
+    { store, sealer, mesh, lists, groups, chefs, orderSigner, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())
   const stopHelper = await startHelper(
@@ -120,6 +125,7 @@ export async function run(
   stack.defer(stopHelper)
   const api = await createApi({
     ...{ logger, tenants, groups, view: plane.view },
+    admin: { chefs, nodes: plane.nodes },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,
@@ -129,7 +135,8 @@ export async function run(
   // Requests end before what they rely on does.
   stack.defer(() => api.close())
   const url = await api.listen({ host: config.api.host, port: config.api.port })
-  if (!signal.aborted) onReady(readyInfo(config, { network, wanted, url, certificate, mesh }))
+  if (!signal.aborted)
+    onReady(readyInfo(config, { network, wanted, adminKeyFile, url, certificate, mesh }))
   await aborted(signal)
 }
 
@@ -160,6 +167,7 @@ function readyInfo(
   at: Readonly<{
     network: Network
     wanted: readonly TenantInit[]
+    adminKeyFile: string
     url: string
     certificate: TermCertificate
     mesh: Readonly<{ getMultiaddrs(): readonly { toString(): string }[] }>
@@ -169,9 +177,15 @@ function readyInfo(
     peer: at.certificate.coordinator,
     network: at.network.network,
     addresses: at.mesh.getMultiaddrs().map(String),
-    baseUrl: `${(config.api.baseUrl ?? at.url).replace(/\/$/, '')}${apiPrefix}`,
+    baseUrl: `${apiOrigin(config, at.url)}${apiPrefix}`,
     tenants: at.wanted,
+    admin: { api: apiOrigin(config, at.url), keyFile: at.adminKeyFile },
   }
+}
+
+/** For `potluck admin --api`, and what clients' base URLs begin with. */
+function apiOrigin({ api }: CoordinatorConfig, url: string): string {
+  return (api.baseUrl ?? url).replace(/\/$/, '')
 }
 
 /** Resolves when `signal` is aborted. */

@@ -1,6 +1,8 @@
 /** Sessions: the coordinator's end of every peer's control stream. */
 export { createAccusations } from './accusations.ts'
+export { type CountryOf, type CountryPrefix, createCountries, readCountries } from './countries.ts'
 export { createHouseholds, type HouseholdOf } from './household.ts'
+export { listNodes, type NodeListing } from './list-nodes.ts'
 export { PeerState } from './peer-state.ts'
 export type { Session, SessionNumbers } from './session.ts'
 export {

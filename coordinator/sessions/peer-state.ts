@@ -22,6 +22,8 @@ import { unknownReach } from '../../protocol/nat/index.ts'
 import { allocationCodec } from '../../protocol/orders/index.ts'
 import { isSignedBy } from '../../protocol/signing/index.ts'
 import type { Held, NodeView } from '../slots/index.ts'
+import type { CountryOf } from './countries.ts'
+import type { HouseholdOf } from './household.ts'
 import type { KeyPool } from './key-pool.ts'
 import { readReach, worthDialling } from './reach.ts'
 
@@ -128,6 +130,16 @@ export class PeerState implements NodeView {
       this.#hold(report, { fence, order, report })
     }
     return strangers
+  }
+
+  /** Where it is, as we see it; nothing that it says counts. */
+  takeAddress(
+    observedAddr: string,
+    { householdOf, countryOf }: Readonly<{ householdOf: HouseholdOf; countryOf: CountryOf }>,
+  ): void {
+    this.observedAddr = observedAddr
+    this.household = householdOf(observedAddr)
+    this.country = countryOf(observedAddr)
   }
 
   /** Where it is dialled; `trusts`: whose verdicts on that count. */

@@ -127,5 +127,6 @@ describe('coordinator/sessions', () => {
     expect(householdOf('/ip6/2001:db8::1/tcp/1')).to.equal('2001:db8:0:0::/64')
     expect(householdOf('/ip6/fd00::1/tcp/1')).to.equal('fd00::1')
     expect(householdOf('/ip4/10.1.2.3/tcp/1')).to.equal('10.1.2.3')
+    expect(householdOf('/ip6/::ffff:203.0.113.9/tcp/1')).to.equal('203.0.113.9')
   })
 })

@@ -17,6 +17,7 @@ import {
 import type { NetworkId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
+import type { CountryOf } from './countries.ts'
 import { SessionRefusedError } from './errors.ts'
 import type { HouseholdOf } from './household.ts'
 import { createKeyPool } from './key-pool.ts'
@@ -32,7 +33,7 @@ export type CacheMessage = Extract<
 
 /** What the rest of the coordinator says to a peer that speaks. */
 export type SessionDesk = Readonly<{
-  welcome(hello: Hello, observedAddr: string): Welcome
+  welcome(hello: Hello, at: Readonly<{ observedAddr: string; peer: PeerId }>): Welcome
   /** The leases that this beat renews. */
   renew(peer: PeerId, beat: Beat): readonly Renewal[]
   isCache(peer: PeerId): boolean
@@ -43,6 +44,8 @@ export type SessionDesk = Readonly<{
   onChange(peer: PeerId): void
   onCacheMessage(peer: PeerId, message: CacheMessage): void
   onMisbehaviour(by: PeerId, evidence: Misbehaviour): void
+  /** A node presents a claim code; answers by itself. */
+  onClaim(node: PeerId, code: string, household: string): void
 }>
 
 export type SessionsComponents = Readonly<{
@@ -55,6 +58,9 @@ export type SessionsComponents = Readonly<{
   /** This term's order key: held orders must be signed by it. */
   orderKey: Uint8Array
   householdOf: HouseholdOf
+  countryOf: CountryOf
+  /** Whose node it is: a chef's id. */
+  chefOf: (peer: PeerId) => string | undefined
   desk: SessionDesk
   logger: Logger
 }>
@@ -82,7 +88,7 @@ export interface Sessions {
 const awayMax = 20_000
 
 export function createSessions(numbers: SessionNumbers, components: SessionsComponents): Sessions {
-  const { mesh, clock, nowMs, network, orderKey, householdOf, desk, logger } = components
+  const { mesh, clock, nowMs, network, orderKey, desk, logger } = components
   const nodes = new Map<PeerId, PeerState>()
   const caches = new Map<PeerId, PeerState>()
   const open = new Map<PeerId, Session>()
@@ -93,18 +99,12 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
-    if (desk.banned(peer)) throw new SessionRefusedError('PEER_BANNED', 'this peer is banned')
-    if (hello.role === 'cache' && !desk.isCache(peer)) {
-      throw new SessionRefusedError(
-        'NOT_IN_ROSTER',
-        `this peer is no cache here; its id belongs into the coordinator's setting caches`,
-      )
-    }
+    checkWelcome(peer, hello.role, desk)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
     const all = hello.role === 'cache' ? caches : nodes
     const known = all.get(peer)
-    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of)
+    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of, components.chefOf)
     const strangers = state.takeHello(hello, orderKey)
     state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')
@@ -112,13 +112,12 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     other.delete(peer)
     all.set(peer, state)
     state.pool = pool
-    state.household = householdOf(observedAddr)
-    state.observedAddr = observedAddr
+    state.takeAddress(observedAddr, components)
     state.lastSeenMs = clock.nowMs()
     state.helloMs = nowMs()
     open.get(peer)?.close(new SessionRefusedError('REPLACED', 'a newer stream took over'))
     open.set(peer, session)
-    session.send(desk.welcome(hello, observedAddr))
+    session.send(desk.welcome(hello, session))
     state.connected = true
     const { role, held } = hello
     logger.info({ peer, role, held: held.length, household: state.household }, 'a peer is here')
@@ -172,10 +171,12 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
         logger.info({ peer, reason: message.reason, slots: message.slots }, 'a peer said goodbye')
         desk.onChange(peer)
         return
+      case 'claim':
+        checkRole(state, 'node', message)
+        desk.onClaim(peer, message.code, state.household)
+        return
       default:
-        if (state.role !== 'cache') {
-          throw new SessionRefusedError('WRONG_ROLE', `${message.type} comes from caches only`)
-        }
+        checkRole(state, 'cache', message)
         if (message.type === 'link-tests') links.take(message, desk.onChange)
         else desk.onCacheMessage(peer, message)
     }
@@ -226,6 +227,22 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+/** @throws {SessionRefusedError} it is banned, or no cache here. */
+function checkWelcome(peer: PeerId, role: Hello['role'], desk: SessionDesk): void {
+  if (desk.banned(peer)) throw new SessionRefusedError('PEER_BANNED', 'this peer is banned')
+  if (role === 'node' || desk.isCache(peer)) return
+  throw new SessionRefusedError(
+    'NOT_IN_ROSTER',
+    `this peer is no cache here; its id belongs into the coordinator's setting caches`,
+  )
+}
+
+/** @throws {SessionRefusedError} a message of another role. */
+function checkRole(state: PeerState, role: Hello['role'], { type }: UpMessage): void {
+  if (state.role === role) return
+  throw new SessionRefusedError('WRONG_ROLE', `${type} comes from ${role}s only`)
 }
 
 /** What a plan may depend on beside what is held: known at all, measured, how many bundles. */

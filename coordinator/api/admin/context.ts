@@ -1,0 +1,31 @@
+/** What the routes of operators have at hand, and the parts that their schemas share. */
+import Type, { type TSchema } from 'typebox'
+import type { Chefs } from '../../chefs/index.ts'
+import type { NodeListing } from '../../sessions/index.ts'
+import { ProblemSchema } from '../problems.ts'
+import { bodyProblems, commonProblems, type RouteContext } from '../routes/context.ts'
+
+/** What only operators see. */
+export type AdminParts = Readonly<{ chefs: Chefs; nodes: () => readonly NodeListing[] }>
+export type AdminContext = RouteContext & AdminParts
+
+/** The documentation's part of a route. */
+export function about(operation: string, summary: string) {
+  return { operationId: `admin_${operation}`, summary, tags: ['admin'] }
+}
+
+export function listOf<S extends TSchema>(item: S) {
+  return Type.Object({ items: Type.Array(item) })
+}
+
+/** A date for people and programs. */
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+export const readProblems = commonProblems
+export const writeProblems = { ...bodyProblems, 409: ProblemSchema }
+/** Gone, or done: no body. */
+export const done = Type.Unsafe<undefined>({ type: 'null', description: 'Done' })
+/** Names are looked up, not validated: one that no name can be is one that is not found. */
+export const name = Type.String()
