@@ -19,6 +19,7 @@ import type { Swarm } from '../../protocol/swarm/index.ts'
 import type { Allocations } from '../allocations/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
 import type { NodeLine } from './line.ts'
+import type { Ownership } from './ownership.ts'
 
 type Parts = Readonly<{
   line: Pick<NodeLine, 'onUp' | 'roundTrip'>
@@ -28,6 +29,7 @@ type Parts = Readonly<{
   chunks: BundleStore
   swarm: Swarm
   misbehaviour: MisbehaviourLog
+  ownership: Ownership
   logger: Logger
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]
@@ -50,6 +52,7 @@ export interface CoordinatorLink {
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
   const { line, peer, allocations, capacity, chunks, swarm, misbehaviour, logger } = parts
+  const { ownership } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -63,6 +66,9 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     return { bundles: whole.slice(-bundlesMax), partial: partial.slice(-bundlesMax) }
   }
 
+  const sayIf = (message: UpMessage | undefined): void => {
+    if (message) link.send(message)
+  }
   const handle = async (message: Message): Promise<void> => {
     switch (message.type) {
       case 'order': {
@@ -86,6 +92,9 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       case 'drop-bundle':
         if (!isInUse(allocations, message.bundle)) await chunks.remove(message.bundle)
         return
+      case 'claim-answer':
+        ownership.onAnswer(message)
+        return
       default: // for caches, or of a later version
         return
     }
@@ -103,14 +112,16 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       capacity: capacity.now(),
       misbehaviour: misbehaviour.take(),
     }),
-    onUp({ observedAddr }) {
-      line.onUp(observedAddr)
+    onUp(welcome) {
+      line.onUp(welcome.observedAddr)
+      sayIf(ownership.onUp(welcome))
       if (leaving) link.send(leaving)
       for (const bundle of stored().bundles) swarm.announce(bundle)
     },
     onBeatAnswer(answer, sentMs) {
       misbehaviour.answered()
       line.roundTrip(systemClock.nowMs() - sentMs)
+      sayIf(ownership.again())
       allocations
         .renew(answer.renewals)
         .catch((error: unknown) => logger.error({ error }, 'renewals could not be taken'))

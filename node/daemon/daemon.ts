@@ -33,6 +33,7 @@ import { createCapacityWatch } from './capacity-watch.ts'
 import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
 import { createNodeLine } from './line.ts'
+import { createOwnership } from './ownership.ts'
 import { applySettings } from './reload.ts'
 import { startNodeSwarm } from './swarm.ts'
 
@@ -147,7 +148,9 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       link: line.link,
     },
   )
+  const ownership = createOwnership(config.claim, { clock, logger })
   link = connectCoordinator({
+    ownership,
     line,
     peer,
     allocations,
@@ -163,6 +166,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       defineNodeMetrics(series, {
         ...{ peer, chunks, swarm, allocations, times, version },
         limits: line.limits,
+        chef: () => ownership.chef,
       }),
     logger,
   })
