@@ -47,6 +47,8 @@ export abstract class FakePeer {
   readonly bundles = new Set<BundleId>()
   /** What it says of others in its next beat. */
   readonly accusations: Misbehaviour[] = []
+  /** The chef that the last welcome named. */
+  welcomedAs: string | undefined
   /** Counted since the start. */
   hellos = 0
   beatAnswers = 0
@@ -94,7 +96,10 @@ export abstract class FakePeer {
             this.hellos++
             return this.#hello()
           },
-          onWelcome: async (welcome, sentMs) => this.time.take(welcome.timeMs, sentMs),
+          onWelcome: async (welcome, sentMs) => {
+            this.welcomedAs = welcome.chef
+            this.time.take(welcome.timeMs, sentMs)
+          },
           beat: () => this.#beat(),
           onBeatAnswer: (answer, sentMs) => {
             this.time.take(answer.timeMs, sentMs)

@@ -1,12 +1,11 @@
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
-import type { Clock } from '../../protocol/clock.ts'
+import { FakeClock } from '../../protocol/clock.ts'
 import { createLogger } from '../../protocol/log/index.ts'
 import { createOwnership } from './ownership.ts'
 
 describe('node/daemon: ownership', () => {
-  let nowMs = 0
-  const clock = { nowMs: () => nowMs } as Clock
+  const clock = new FakeClock()
   const code = 'CANARY-CODE'
   let log: string
   const create = (claim?: string) => {
@@ -32,18 +31,18 @@ describe('node/daemon: ownership', () => {
     expect(log).to.contain('alice').and.not.contain('CANARY')
   })
 
-  it('asks again, after a while, what could not be decided, and not what was', () => {
+  it('asks again, after a while, what could not be decided, and not what was', async () => {
     const ownership = create(code)
     ownership.onUp({})
     ownership.onAnswer({ type: 'claim-answer', ...refusal('CLAIM_RATE_LIMITED') })
     expect(ownership.again()).to.equal(undefined)
-    nowMs += 60_000
+    await clock.advance(60_000)
     expect(ownership.again()).to.deep.equal({ type: 'claim', code })
     for (const name of ['CLAIM_CODE_INVALID', 'NODE_CLAIMED']) {
       const refused = create(code)
       refused.onUp({})
       refused.onAnswer({ type: 'claim-answer', ...refusal(name) })
-      nowMs += 60_000
+      await clock.advance(60_000)
       expect([refused.again(), refused.onUp({})], name).to.deep.equal([undefined, undefined])
     }
   })
