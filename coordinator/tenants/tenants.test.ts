@@ -105,6 +105,33 @@ describe('coordinator/tenants', () => {
       expect(tenants.authenticate(made.key, 'read')).to.not.equal(undefined)
     })
 
+    it('makes a key for the admin API, once, which opens nothing of tenants', async () => {
+      const adminKeyFile = join(folder, 'admin-key')
+      const boot = async () => {
+        const tenants = await createTenants({ store })
+        const init = { wanted: defaultTenants(folder), adminKeyFile }
+        await bootstrapTenants(init, { tenants, logger: silentLogger })
+        return tenants
+      }
+      const key = await boot().then(() => readKey(adminKeyFile))
+      expect((await stat(adminKeyFile)).mode & 0o777).to.equal(0o600)
+      const tenants = await boot()
+      expect(await readKey(adminKeyFile)).to.equal(key)
+      expect(tenants.authenticateAdmin(key)).to.not.equal(undefined)
+      expect(tenants.authenticate(key, 'read')).to.equal(undefined)
+      const tenantKey = await readKey(join(folder, 'api-key'))
+      expect(tenants.authenticateAdmin(tenantKey)).to.equal(undefined)
+    })
+
+    it('leaves a key revoked that its file still names, and starts all the same', async () => {
+      const key = await start().then(() => readKey(join(folder, 'api-key')))
+      const tenants = await start()
+      await tenants.revokeKey(tenants.keys()[0]!.id)
+      for (const each of [tenants, await start(), await start()]) {
+        expect(each.authenticate(key, 'read')).to.equal(undefined)
+      }
+    })
+
     it('closes a key file that others may read', async () => {
       const file = join(folder, 'api-key')
       await writeFile(file, 'a-key-that-is-long-enough')
