@@ -27,7 +27,7 @@ import { createCheck } from './validation.ts'
 export const apiPrefix = '/api/public'
 
 /** The operators' API, for `potluck admin`. */
-export const adminPrefix = '/api/admin'
+const adminPrefix = '/api/admin'
 
 export type CreateApiInit = Readonly<{
   logger: Logger

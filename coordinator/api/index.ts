@@ -1,3 +1,3 @@
 /** The HTTP API of the coordinator. */
-export { adminPrefix, apiPrefix, type CreateApiInit, createApi } from './create-api.ts'
+export { apiPrefix, type CreateApiInit, createApi } from './create-api.ts'
 export type { ApiSettings, ContainerLimits } from './settings.ts'

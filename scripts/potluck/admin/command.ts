@@ -133,7 +133,7 @@ export function show(value: unknown): string {
       .map(([name, item]) => `${name} ${show(item)}`)
       .join(' ')
   }
-  return String(value)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function table(
