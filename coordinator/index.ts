@@ -125,7 +125,10 @@ export async function run(
   stack.defer(stopHelper)
   const api = await createApi({
     ...{ logger, tenants, groups, view: plane.view },
-    admin: { chefs, nodes: plane.nodes },
+    admin: {
+      ...{ chefs, nodes: plane.nodes },
+      onAct: (act) => logger.info({ act }, 'an operator acted'),
+    },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,

@@ -18,6 +18,7 @@ import {
 import { createSealer } from '../secrets/index.ts'
 import type { NodeListing } from '../sessions/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
+import type { AdminAct } from './admin/index.ts'
 import { type ApiSettings, createApi } from './index.ts'
 import { ProblemSchema } from './problems.ts'
 
@@ -86,6 +87,8 @@ export type TestApi = Readonly<{
   chefs: Chefs
   /** What the admin API shows of nodes. */
   nodes: NodeListing[]
+  /** What operators did. */
+  acts: AdminAct[]
   /** With the key of `acme`, and JSON bodies. */
   call(method: string, path: string, body?: unknown, options?: InjectOptions): Promise<Answer>
   /** With the admin key, below /api/admin. */
@@ -117,11 +120,12 @@ export async function startApi({
   const groups = await createGroups({ replicasQuota: 1_000 }, { store, sealer, logger, quotaOf })
   const chefs = await openChefs({ store, nowMs: wallNowMs })
   const nodes: NodeListing[] = []
+  const acts: AdminAct[] = []
   const view = createFakeView()
   const all = { ratePerMinute: 0, ...settings }
   const app = await createApi({
     ...{ groups, tenants, view, logger, settings: all },
-    admin: { chefs, nodes: () => nodes },
+    admin: { chefs, nodes: () => nodes, onAct: (act) => acts.push(act) },
   })
   const callWith =
     (prefix: string, ownKey: string): TestApi['call'] =>
@@ -145,7 +149,7 @@ export async function startApi({
   const [call, admin] = [callWith('/api/public', key), callWith('/api/admin', adminKey)]
   return {
     ...{ app, groups, tenants, view, store, key, foreignKey, call },
-    ...{ adminKey, chefs, nodes, admin },
+    ...{ adminKey, chefs, nodes, acts, admin },
   }
 }
 

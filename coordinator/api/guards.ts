@@ -114,6 +114,11 @@ export function guardAdmin(
   })
 }
 
+/** Whose admin key let this request in. */
+export function adminKeyOf(request: FastifyRequest): string | undefined {
+  return adminKeys.get(request)
+}
+
 /** What every path gets that is none. */
 export function pathNotFound({ method, url }: FastifyRequest): PathNotFoundError {
   return new PathNotFoundError(method, url.split('?', 1)[0] ?? '')

@@ -284,6 +284,25 @@ describe('coordinator/api: admin', () => {
     })
   })
 
+  it('tells what operators do, by whose key, and no secret of it', async () => {
+    await api.admin('GET', '/keys')
+    const { key } = await made('/keys', { organization: 'acme' })
+    await api.admin('DELETE', '/organizations/acme/projects/nope')
+    await api.call('DELETE', containers)
+    const admin = api.tenants.keys().find(({ grant }) => grant.to === 'admin')
+    expect(api.acts.map(({ operation, status, at }) => [operation, status, at])).to.deep.equal([
+      ['admin_create_key', 201, {}],
+      ['admin_delete_project', 404, { organization: 'acme', project: 'nope' }],
+    ])
+    expect(JSON.stringify(api.acts)).not.to.contain(key)
+    for (const { keyId } of api.acts) expect(keyId).to.equal(admin?.id)
+  })
+
+  it('400, in the documented form, for a query that is given twice', async () => {
+    const answer = await api.admin('GET', '/keys?organization=acme&organization=globex')
+    expectProblem(answer, 400, 'REQUEST_INVALID')
+  })
+
   it('is documented: every path, with its problems', async () => {
     const { paths } = api.app.swagger() as { paths: Record<string, Record<string, unknown>> }
     const own = Object.entries(paths).filter(([path]) => path.startsWith('/api/admin/'))

@@ -5,8 +5,24 @@ import type { NodeListing } from '../../sessions/index.ts'
 import { ProblemSchema } from '../problems.ts'
 import { bodyProblems, commonProblems, type RouteContext } from '../routes/context.ts'
 
+/** Something that an operator changed, or tried to. Holds no secret: bodies and answers are not told. */
+export type AdminAct = Readonly<{
+  /** The admin key's id. */
+  keyId: string
+  /** As in the documentation: `admin_create_key`. */
+  operation: string
+  /** Names and ids of the path. */
+  at: Readonly<Record<string, string>>
+  status: number
+  requestId: string
+}>
+
 /** What only operators see. */
-export type AdminParts = Readonly<{ chefs: Chefs; nodes: () => readonly NodeListing[] }>
+export type AdminParts = Readonly<{
+  chefs: Chefs
+  nodes: () => readonly NodeListing[]
+  onAct: (act: AdminAct) => void
+}>
 export type AdminContext = RouteContext & AdminParts
 
 /** The documentation's part of a route. */

@@ -8,6 +8,7 @@ import {
   type Tenants,
 } from '../../tenants/index.ts'
 import { RequestInvalidError } from '../errors.ts'
+import { ProblemSchema } from '../problems.ts'
 import type { ApiInstance } from '../routes/context.ts'
 import { lineOf, NameSchema, oneOf, orNull, TimeSchema, UuidSchema } from '../schemas/fields.ts'
 import {
@@ -80,7 +81,7 @@ export function keyRoutes(app: ApiInstance, { tenants }: AdminContext): void {
       schema: {
         ...about('list_keys', 'List API keys, of all or of one owner'),
         querystring: QuerySchema,
-        response: { 200: listOf(KeySchema), ...readProblems },
+        response: { 200: listOf(KeySchema), ...readProblems, 400: ProblemSchema },
       },
     },
     async ({ query: { organization, user } }) => {

@@ -96,7 +96,7 @@ describe('potluck admin', () => {
     const { id } = await json('chef create alice')
     const { stdout, stderr } = await run('chef claim alice --for 2h')
     expect(stdout).to.match(/^\w{4}(-\w{4}){4}\n$/)
-    expect(stderr).to.contain(`potluck node run --claim ${stdout.trim()}`)
+    expect(stderr).to.contain('potluck node run --claim').and.not.contain(stdout.trim())
     expect((await json('chef claims alice')).items).to.have.length(1)
     await api.chefs.claim(node, stdout, 'home')
     api.nodes.push({

@@ -58,9 +58,9 @@ const claimCommands: readonly CommandInit[] = [
     run: async (client, [name = ''], options) => {
       const life = typeof options.for === 'string' && { life_s: secondsOf('--for', options.for) }
       const json = await client.post(`/chefs/${part(name)}/claims`, { ...life })
-      const code = show(json.code)
-      const story = `until ${show(json.expires_at)}, on ${name}'s machine: potluck node run --claim ${code}`
-      return { json, text: code, story }
+      // Not the code itself: what goes to stderr ends in logs.
+      const story = `for ${name}'s machine, until ${show(json.expires_at)}: potluck node run --claim CODE`
+      return { json, text: show(json.code), story }
     },
   },
   {
