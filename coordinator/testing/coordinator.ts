@@ -40,6 +40,8 @@ export type TestAnswer = Readonly<{ status: number; body: Record<string, unknown
 
 export type TestCoordinator = Readonly<{
   addresses: readonly string[]
+  /** `http://127.0.0.1:port` */
+  origin: string
   request(method: string, path: string, body?: unknown): Promise<TestAnswer>
   /** The same with the admin key, below /api/admin. */
   admin(method: string, path: string, body?: unknown): Promise<TestAnswer>
@@ -101,6 +103,7 @@ export async function startCoordinator(
   }
   return {
     addresses: info.addresses as string[],
+    origin,
     request: (method, path, body) => send(`${info.baseUrl}${path}`, apiKey, method, body),
     admin: (method, path, body) => send(`${origin}/api/admin${path}`, adminKey, method, body),
     async stop() {
