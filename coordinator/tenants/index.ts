@@ -1,6 +1,7 @@
 /** Tenants: organizations, projects, users, API keys. */
 export type { Caller } from './access.ts'
 export { bootstrapTenants, defaultTenants, type TenantInit } from './bootstrap.ts'
+export type { MadeKey } from './key-ring.ts'
 export {
   type Access,
   type ApiKeyInfo,

@@ -55,7 +55,7 @@ describe('coordinator/api: admin', () => {
     })
 
     it('ends with the key, at once', async () => {
-      const { id, key } = await made('/keys', { admin: true, label: 'second' })
+      const { id, key } = await made('/keys', { label: 'second' })
       expect((await api.admin('GET', '/keys', undefined, withKey(key))).statusCode).to.equal(200)
       expect((await api.admin('DELETE', `/keys/${id}`)).statusCode).to.equal(204)
       expect((await api.admin('GET', '/keys', undefined, withKey(key))).statusCode).to.equal(404)
@@ -106,12 +106,10 @@ describe('coordinator/api: admin', () => {
         ['/organizations', { name: 'A' }, 'name'],
         ['/organizations', { name: 'ok', quota: 1 }, 'quota'],
         ['/organizations', { name: 'ok', replicas_quota: -1 }, 'replicas_quota'],
-        ['/keys', {}, 'body'],
-        ['/keys', { organization: 'acme', user: 'anna' }, 'body'],
-        ['/keys', { user: 'anna', projects: ['web'] }, 'projects'],
-        ['/keys', { admin: true, scopes: ['read'] }, 'scopes'],
-        ['/keys', { organization: 'acme', scopes: ['fly'] }, 'scopes[0]'],
-        ['/keys', { organization: 'acme', expires_in_s: 1 }, 'expires_in_s'],
+        ['/keys', { scopes: ['read'] }, 'scopes'],
+        ['/users/anna/keys', { projects: ['web'] }, 'projects'],
+        ['/organizations/acme/keys', { scopes: ['fly'] }, 'scopes[0]'],
+        ['/organizations/acme/keys', { expires_in_s: 1 }, 'expires_in_s'],
       ]
       for (const [path, body, field] of bad) {
         const { errors } = expectProblem(
@@ -159,7 +157,7 @@ describe('coordinator/api: admin', () => {
 
   describe('keys', () => {
     it('shows the secret once, and when the key was used last', async () => {
-      const { id, key, ...shown } = await made('/keys', { organization: 'acme', label: 'ci' })
+      const { id, key, ...shown } = await made('/organizations/acme/keys', { label: 'ci' })
       expect(key).to.match(/^potluck_/)
       expect(shown).to.deep.include({
         ...{ label: 'ci', organization: 'acme', projects: null, user: null, admin: false },
@@ -174,7 +172,7 @@ describe('coordinator/api: admin', () => {
     })
 
     it('that may read only: 403 for writes, in words; another tenant stays 404', async () => {
-      const { key } = await made('/keys', { organization: 'acme', scopes: ['read'] })
+      const { key } = await made('/organizations/acme/keys', { scopes: ['read'] })
       const call = (method: string, path: string, body?: unknown) =>
         api.call(method, path, body, { headers: { 'salad-api-key': key } })
       expect((await call('GET', containers)).statusCode).to.equal(200)
@@ -192,7 +190,7 @@ describe('coordinator/api: admin', () => {
 
     it('limited to a project: another is not found, and comes back under no name', async () => {
       await made('/organizations/acme/projects', { name: 'other' })
-      const { key, projects } = await made('/keys', { organization: 'acme', projects: ['other'] })
+      const { key, projects } = await made('/organizations/acme/keys', { projects: ['other'] })
       expect(projects).to.deep.equal(['other'])
       const status = async (project: string) =>
         (
@@ -208,7 +206,7 @@ describe('coordinator/api: admin', () => {
     })
 
     it('end when they say so', async () => {
-      const { key } = await made('/keys', { organization: 'acme', expires_in_s: 60 })
+      const { key } = await made('/organizations/acme/keys', { expires_in_s: 60 })
       const status = async () =>
         (await api.call('GET', containers, undefined, withKey(key))).statusCode
       expect(await status()).to.equal(200)
@@ -218,7 +216,7 @@ describe('coordinator/api: admin', () => {
 
     it('of a user act in that user’s roles, as they are now', async () => {
       await made('/users', { name: 'anna' })
-      const { key } = await made('/keys', { user: 'anna' })
+      const { key } = await made('/users/anna/keys', {})
       const call = async (method: string, body?: unknown) =>
         (await api.call(method, containers, body, { headers: { 'salad-api-key': key } })).statusCode
       const role = (name: string) =>
@@ -239,14 +237,11 @@ describe('coordinator/api: admin', () => {
     })
 
     it('404 for owners, projects and keys that are none', async () => {
-      const of = (body: object) => api.admin('POST', '/keys', body)
-      expectProblem(await of({ organization: 'nobody' }), 404, 'ORGANIZATION_NOT_FOUND')
-      expectProblem(await of({ user: 'nobody' }), 404, 'USER_NOT_FOUND')
-      expectProblem(
-        await of({ organization: 'acme', projects: ['none'] }),
-        404,
-        'PROJECT_NOT_FOUND',
-      )
+      const of = (path: string, body = {}) => api.admin('POST', `${path}/keys`, body)
+      expectProblem(await of('/organizations/nobody'), 404, 'ORGANIZATION_NOT_FOUND')
+      expectProblem(await of('/users/nobody'), 404, 'USER_NOT_FOUND')
+      const limited = await of('/organizations/acme', { projects: ['none'] })
+      expectProblem(limited, 404, 'PROJECT_NOT_FOUND')
       expectProblem(await api.admin('DELETE', '/keys/none'), 404, 'KEY_NOT_FOUND')
     })
   })
@@ -286,12 +281,12 @@ describe('coordinator/api: admin', () => {
 
   it('tells what operators do, by whose key, and no secret of it', async () => {
     await api.admin('GET', '/keys')
-    const { key } = await made('/keys', { organization: 'acme' })
+    const { key } = await made('/organizations/acme/keys', {})
     await api.admin('DELETE', '/organizations/acme/projects/nope')
     await api.call('DELETE', containers)
     const admin = api.tenants.keys().find(({ grant }) => grant.to === 'admin')
     expect(api.acts.map(({ operation, status, at }) => [operation, status, at])).to.deep.equal([
-      ['admin_create_key', 201, {}],
+      ['admin_create_organization_key', 201, { organization: 'acme' }],
       ['admin_delete_project', 404, { organization: 'acme', project: 'nope' }],
     ])
     expect(JSON.stringify(api.acts)).not.to.contain(key)

@@ -11,6 +11,7 @@ import {
   name,
   readProblems,
   timeOf,
+  unstored,
   writeProblems,
 } from './context.ts'
 
@@ -136,10 +137,7 @@ function claimRoutes(app: ApiInstance, { chefs }: AdminContext): void {
     },
     async ({ params: { chef }, body }, reply) => {
       const { claim, code } = await chefs.makeClaim(chef, (body.life_s ?? lifeDefaultS) * 1_000)
-      return reply
-        .code(201)
-        .header('cache-control', 'no-store')
-        .send({ ...show(chef, claim), code })
+      return unstored(reply.code(201)).send({ ...show(chef, claim), code })
     },
   )
 

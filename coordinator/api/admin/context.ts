@@ -39,6 +39,13 @@ export function timeOf(ms: number): string {
   return new Date(ms).toISOString()
 }
 
+/** An answer with a secret: nothing on the way keeps it. */
+export function unstored<R extends Readonly<{ header(name: string, value: string): R }>>(
+  reply: R,
+): R {
+  return reply.header('cache-control', 'no-store')
+}
+
 export const readProblems = commonProblems
 export const writeProblems = { ...bodyProblems, 409: ProblemSchema }
 /** Gone, or done: no body. */

@@ -32,12 +32,17 @@ const making = fc.oneof(
 )
 const keys = fc.oneof(
   fc
-    .record(
-      { organization, scopes, projects: fc.uniqueArray(project, { minLength: 1 }) },
-      { requiredKeys: ['organization'] },
+    .tuple(
+      organization,
+      fc.record(
+        { scopes, projects: fc.uniqueArray(project, { minLength: 1 }) },
+        { requiredKeys: [] },
+      ),
     )
-    .map(post('/keys')),
-  fc.record({ user, scopes }, { requiredKeys: ['user'] }).map(post('/keys')),
+    .map(([name, body]) => post(`/organizations/${name}/keys`)(body)),
+  fc
+    .tuple(user, fc.record({ scopes }, { requiredKeys: [] }))
+    .map(([name, body]) => post(`/users/${name}/keys`)(body)),
 )
 const removing = fc.oneof(
   organization.map((name) => remove(`/organizations/${name}`)),
@@ -84,8 +89,8 @@ class Model {
   take({ method, path, body }: Step, answer: Readonly<Record<string, unknown>>): void {
     const id = answer.id as string
     const wanted = (body ?? {}) as Readonly<Record<string, string>>
-    const [, kind, name = '', inner, who = ''] = path.split('/')
-    if (kind === 'keys') this.#takeKey(answer, wanted)
+    const [, , name = '', inner, who = ''] = path.split('/')
+    if (inner === 'keys') this.#takeKey(name, answer, wanted)
     else if (inner === 'members') {
       const member = `${this.ids.get(name)}/${this.ids.get(who)}`
       if (method === 'PUT') this.members.add(member)
@@ -98,12 +103,13 @@ class Model {
   }
 
   #takeKey(
+    name: string,
     answer: Readonly<Record<string, unknown>>,
     wanted: Readonly<Record<string, unknown>>,
   ): void {
-    const owner = this.ids.get((wanted.organization ?? wanted.user) as string)!
+    const owner = this.ids.get(name)!
     const limit = wanted.projects as readonly string[] | undefined
-    const idOf = (name: string) => this.ids.get(`${wanted.organization}/${name}`)!
+    const idOf = (inside: string) => this.ids.get(`${name}/${inside}`)!
     this.keys.push({
       ...{ id: answer.id as string, key: answer.key as string, owner },
       scopes: (wanted.scopes ?? ['read', 'write']) as readonly string[],

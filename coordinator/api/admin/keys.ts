@@ -5,9 +5,9 @@ import {
   type ApiKeyInfo,
   accesses,
   keyProjectsMax,
+  type MadeKey,
   type Tenants,
 } from '../../tenants/index.ts'
-import { RequestInvalidError } from '../errors.ts'
 import { ProblemSchema } from '../problems.ts'
 import type { ApiInstance } from '../routes/context.ts'
 import { lineOf, NameSchema, oneOf, orNull, TimeSchema, UuidSchema } from '../schemas/fields.ts'
@@ -19,6 +19,7 @@ import {
   name,
   readProblems,
   timeOf,
+  unstored,
   writeProblems,
 } from './context.ts'
 
@@ -50,21 +51,30 @@ const MadeKeySchema = Type.Object({
   ...KeySchema.properties,
   key: Type.String({ description: 'The secret. It is shown this once.' }),
 })
-const CreateSchema = Type.Object(
+const label = Type.Optional(lineOf(0, 200))
+const scopes = Type.Optional(
+  Type.Array(ScopeSchema, {
+    ...{ minItems: 1, maxItems: accesses.length, uniqueItems: true },
+    description: 'Both, unless it is said.',
+  }),
+)
+const expires_in_s = Type.Optional(
+  Type.Integer({ minimum: 60, maximum: 315_360_000, description: 'Absent: it never ends.' }),
+)
+const strict = { additionalProperties: false } as const
+const AdminBody = Type.Object({ label, expires_in_s }, strict)
+const UserBody = Type.Object({ label, scopes, expires_in_s }, strict)
+const OrganizationBody = Type.Object(
   {
-    label: Type.Optional(lineOf(0, 200)),
-    organization: Type.Optional(NameSchema),
-    projects: Type.Optional(Type.Array(NameSchema, { minItems: 1, maxItems: keyProjectsMax })),
-    user: Type.Optional(NameSchema),
-    admin: Type.Optional(Type.Boolean()),
-    scopes: Type.Optional(
-      Type.Array(ScopeSchema, { minItems: 1, maxItems: accesses.length, uniqueItems: true }),
-    ),
-    expires_in_s: Type.Optional(
-      Type.Integer({ minimum: 60, maximum: 315_360_000, description: 'Absent: it never ends.' }),
+    ...{ label, scopes, expires_in_s },
+    projects: Type.Optional(
+      Type.Array(NameSchema, {
+        ...{ minItems: 1, maxItems: keyProjectsMax },
+        description: 'The only ones that it opens; absent: all.',
+      }),
     ),
   },
-  { additionalProperties: false },
+  strict,
 )
 const QuerySchema = Type.Object({
   organization: Type.Optional(name),
@@ -72,8 +82,10 @@ const QuerySchema = Type.Object({
 })
 const Params = Type.Object({ key_id: name })
 
-export function keyRoutes(app: ApiInstance, { tenants }: AdminContext): void {
+export function keyRoutes(app: ApiInstance, context: AdminContext): void {
+  const { tenants } = context
   const show = (info: ApiKeyInfo) => presentKey(info, tenants)
+  makeRoutes(app, context)
 
   app.get(
     '/keys',
@@ -96,26 +108,6 @@ export function keyRoutes(app: ApiInstance, { tenants }: AdminContext): void {
         return ofUser === undefined || (grant.to === 'user' && grant.userId === ofUser)
       })
       return { items: items.map(show) }
-    },
-  )
-
-  app.post(
-    '/keys',
-    {
-      schema: {
-        ...about('create_key', 'Make an API key'),
-        description:
-          'For an organization (and perhaps some of its projects), a user (it acts in their roles), or an operator.',
-        body: CreateSchema,
-        response: { 201: MadeKeySchema, ...writeProblems },
-      },
-    },
-    async ({ body }, reply) => {
-      const { info, key } = await makeKey(body, tenants)
-      return reply
-        .code(201)
-        .header('cache-control', 'no-store')
-        .send({ ...show(info), key })
     },
   )
 
@@ -149,24 +141,63 @@ export function keyRoutes(app: ApiInstance, { tenants }: AdminContext): void {
   )
 }
 
-function makeKey(body: Static<typeof CreateSchema>, tenants: Tenants) {
-  const { label = '', organization, projects, user, admin, scopes, expires_in_s: lifeS } = body
-  const owners = [organization, user, admin ? 'admin' : undefined].filter((it) => it !== undefined)
-  if (owners.length !== 1) {
-    throw new RequestInvalidError({ body: ['must name one of organization, user, admin: true'] })
-  }
-  if (projects && organization === undefined) {
-    throw new RequestInvalidError({ projects: ['goes with organization only'] })
-  }
-  const expiresMs = lifeS === undefined ? undefined : Date.now() + lifeS * 1_000
-  if (organization !== undefined) {
-    return tenants.makeKey(organization, label, { projects, scopes, expiresMs })
-  }
-  if (user !== undefined) {
-    return tenants.makeUserKey(tenants.users.get(user), label, { scopes, expiresMs })
-  }
-  if (scopes) throw new RequestInvalidError({ scopes: ['an admin key has none'] })
-  return tenants.makeAdminKey(label, { expiresMs })
+/** One route an owner, so that a body says nothing that contradicts itself. */
+function makeRoutes(app: ApiInstance, { tenants }: AdminContext): void {
+  const optionsOf = (body: Static<typeof UserBody>) => ({
+    scopes: body.scopes,
+    expiresMs: body.expires_in_s === undefined ? undefined : Date.now() + body.expires_in_s * 1_000,
+  })
+  const shown = ({ info, key }: MadeKey) => ({ ...presentKey(info, tenants), key })
+  const response = { 201: MadeKeySchema, ...writeProblems }
+
+  app.post(
+    '/keys',
+    {
+      schema: {
+        ...about('create_key', 'Make a key of the admin API'),
+        body: AdminBody,
+        response,
+      },
+    },
+    async ({ body }, reply) => {
+      const made = await tenants.makeAdminKey(body.label ?? '', optionsOf(body))
+      return unstored(reply.code(201)).send(shown(made))
+    },
+  )
+
+  app.post(
+    '/organizations/:organization/keys',
+    {
+      schema: {
+        ...about('create_organization_key', "Make an organization's API key"),
+        params: Type.Object({ organization: name }),
+        body: OrganizationBody,
+        response,
+      },
+    },
+    async ({ params, body }, reply) => {
+      const options = { ...optionsOf(body), projects: body.projects }
+      const made = await tenants.makeKey(params.organization, body.label ?? '', options)
+      return unstored(reply.code(201)).send(shown(made))
+    },
+  )
+
+  app.post(
+    '/users/:user/keys',
+    {
+      schema: {
+        ...about('create_user_key', "Make a user's API key: it acts in their roles"),
+        params: Type.Object({ user: name }),
+        body: UserBody,
+        response,
+      },
+    },
+    async ({ params, body }, reply) => {
+      const user = tenants.users.get(params.user)
+      const made = await tenants.makeUserKey(user, body.label ?? '', optionsOf(body))
+      return unstored(reply.code(201)).send(shown(made))
+    },
+  )
 }
 
 function presentKey(info: ApiKeyInfo, tenants: Tenants): Static<typeof KeySchema> {

@@ -125,6 +125,7 @@ describe('potluck admin', () => {
     ['project create web', 'give organization/project'],
     ['key create', 'give one of --organization, --user, --admin'],
     ['key create --admin --user anna', 'give one of'],
+    ['key create --user anna --project web', '--project goes with --organization only'],
     ['key create --organization acme --scope fly', '"read", "write"; got "fly"'],
     ['key create --organization acme --for ever', '--for ever is not valid'],
     ['user add anna acme --role boss', '"owner", "member", "viewer"'],

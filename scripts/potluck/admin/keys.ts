@@ -68,7 +68,7 @@ export function keyCommand(context: CliContext): Command {
           ['--scope <scope>', 'read or write (repeatable); both unless it is said'],
         ],
         run: async (client, _words, options) => {
-          const json = await client.post('/keys', bodyOf(options))
+          const json = await client.post(placeOf(options), bodyOf(options))
           const story = `key ${show(json.id)} for ${ownerOf(json)}: it is shown this once`
           return { json, text: show(json.key), story }
         },
@@ -94,18 +94,25 @@ export function keyCommand(context: CliContext): Command {
   )
 }
 
-function bodyOf({ organization, user, admin, label, ...options }: Options): Answer {
+/** Whose key it is to be, as the API has it. */
+function placeOf({ organization, user, admin, project }: Options): string {
   if ([organization, user, admin].filter((it) => it !== undefined).length !== 1) {
     throw new UsageError('create: give one of --organization, --user, --admin')
   }
-  const listOf = (value: Options[string]) =>
-    Array.isArray(value) && value.length > 0 ? value : undefined
+  if (typeof organization === 'string') return `/organizations/${part(organization)}/keys`
+  if (listOf(project)) throw new UsageError('create: --project goes with --organization only')
+  return typeof user === 'string' ? `/users/${part(user)}/keys` : '/keys'
+}
+
+function bodyOf({ label, project, scope, ...options }: Options): Answer {
   return {
-    ...{ organization, user, admin, label },
-    projects: listOf(options.project),
-    scopes: listOf(options.scope),
+    ...{ label, projects: listOf(project), scopes: listOf(scope) },
     ...(typeof options.for === 'string' && { expires_in_s: secondsOf('--for', options.for) }),
   }
+}
+
+function listOf(value: Options[string]): readonly string[] | undefined {
+  return Array.isArray(value) && value.length > 0 ? value : undefined
 }
 
 /** Whole seconds of a length of time as people write it. */
