@@ -60,8 +60,21 @@ export const configSchema = Type.Object({
       default: ['default/default'],
     },
   ),
+  adminKeyFile: Type.Optional(
+    path({
+      description:
+        'file with the first key of the admin API, made (mode 0600) if there is none; admin-key in the data folder',
+    }),
+  ),
+  countriesFile: Type.Optional(
+    path({
+      description:
+        'CSV of prefix,country (203.0.113.0/24,de): where nodes are, by the address they are seen at',
+    }),
+  ),
   replicasQuota: Type.Integer({
-    description: "replicas of all of one organization's groups together",
+    description:
+      "replicas of all of one organization's groups together, unless it has a quota of its own",
     default: 10_000,
     minimum: 1,
   }),

@@ -12,6 +12,7 @@ import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
 import { type AuditSink, type BanBook, spreadBans } from './bans/index.ts'
+import { type Chefs, createClaimDesk } from './chefs/index.ts'
 import { type ControlPlaneView, type Groups, gpuClassOf } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists, openPulses } from './orders/index.ts'
@@ -38,9 +39,13 @@ import {
 import type { Sealer } from './secrets/index.ts'
 import { openSecurityReview, type SecurityReview } from './security/index.ts'
 import {
+  type CountryPrefix,
   createAccusations,
+  createCountries,
   createSessions,
   type HouseholdLimits,
+  listNodes,
+  type NodeListing,
   SessionRefusedError,
 } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
@@ -53,6 +58,8 @@ export type ControlPlaneInit = Readonly<{
   /** See the setting `trust`. */
   probationMs: number
   householdLimits: HouseholdLimits
+  /** The operator's table of prefixes; it outranks the network file's. */
+  countries: readonly CountryPrefix[]
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -62,6 +69,7 @@ export type ControlPlaneComponents = Readonly<{
   lists: Lists
   bans: BanBook
   groups: Groups
+  chefs: Chefs
   orderSigner: Signer
   audit: AuditSink
   /** Boot clock. */
@@ -82,6 +90,8 @@ export interface ControlPlane {
   readonly reputation: Reputation
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
+  /** For operators. */
+  nodes(): readonly NodeListing[]
   stop(): Promise<void>
 }
 
@@ -94,7 +104,7 @@ export async function startControlPlane(
   components: ControlPlaneComponents,
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
-  const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
+  const { store, sealer, mesh, lists, bans, groups, chefs, orderSigner, clock, nowMs } = components
   const { wallMs, audit, logger } = components
   const { term } = certificate
   const terms = await openTerms(network, { store, banNumber: bans.number })
@@ -145,8 +155,10 @@ export async function startControlPlane(
       openAllocation: terms.openAllocation,
       householdOf: createHouseholds(network.householdPerAddress),
       householdLimits: init.householdLimits,
+      countryOf: createCountries([...countriesOf(network), ...init.countries]),
+      chefOf: (peer) => chefs.ownerOf(peer)?.id,
       desk: {
-        welcome: (hello, observedAddr) => {
+        welcome: (hello, { observedAddr, peer }) => {
           if (hello.term > term) {
             logger.error({ told: hello.term, term }, 'a peer knows of a newer coordinator')
           }
@@ -158,6 +170,7 @@ export async function startControlPlane(
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
+            ...chefNamed(chefs.ownerOf(peer)?.name),
           }
         },
         admit(peer, hello) {
@@ -196,10 +209,16 @@ export async function startControlPlane(
             (error: unknown) => logger.error({ peer, id, error }, 'an alarm could not be taken'),
           )
         },
+        onClaim: (...claim) => claimDesk(...claim),
       },
     },
   )
   const cacheDesk = createCacheDesk({ sessions })
+  const claimDesk = createClaimDesk({
+    ...{ chefs, logger },
+    answer: (node, answer) => void sessions.send(node, answer),
+    onBound: () => reconciler.kick(),
+  })
   const images = await openImages({
     ...{ store, keys, desk: cacheDesk, sessions, groups, nowMs, logger },
     onChange: () => reconciler.kick(),
@@ -269,6 +288,7 @@ export async function startControlPlane(
     },
     authority,
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
+    nodes: () => listNodes(sessions.nodes, chefs.owners()),
     async stop() {
       stopListening()
       stopReview()
@@ -291,4 +311,13 @@ function nodesPlaced(
   const nodes = new Set<PeerId>()
   for (const { placement } of slots) if (placement) nodes.add(placement.node)
   return nodes
+}
+
+function countriesOf({ countries }: Network): readonly CountryPrefix[] {
+  const at = 'countries of the network file'
+  return Object.entries(countries).map(([prefix, country]) => ({ prefix, country, at }))
+}
+
+function chefNamed(chef: string | undefined): { chef?: string } {
+  return chef === undefined ? {} : { chef }
 }

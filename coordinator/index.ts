@@ -17,6 +17,7 @@ import { createSigner } from '../protocol/signing/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
 import { noAudit, openBanBook } from './bans/index.ts'
+import { openChefs } from './chefs/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
@@ -24,6 +25,7 @@ import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { NotInForceError } from './restore/index.ts'
 import { openSealer } from './secrets/index.ts'
+import { readCountries } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
 import { createCoordinatorClock } from './time/index.ts'
@@ -72,12 +74,15 @@ export async function run(
   stack.defer(() => time.stop())
   const nowMs = (): number => time.nowMs()
 
-  const tenants = await createTenants({ store })
+  const tenants = await createTenants({ store, logger })
   const wanted = tenantsOf(config)
-  await bootstrapTenants(wanted, { tenants, logger })
+  const adminKeyFile = config.adminKeyFile ?? join(config.dataDir, 'admin-key')
+  await bootstrapTenants({ wanted, adminKeyFile }, { tenants, logger })
+  const chefs = await openChefs({ store })
+  const countries = config.countriesFile ? await readCountries(config.countriesFile) : []
   const groups = await createGroups(
     { replicasQuota: config.replicasQuota },
-    { store, sealer, logger, wallNowMs: wallMs },
+    { store, sealer, logger, wallNowMs: wallMs, quotaOf: tenants.quotaOf },
   )
   const lists = await openLists(
     { caches: config.caches as PeerId[] },
@@ -114,22 +119,12 @@ export async function run(
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
     {
-      ...{ network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+      ...{ network, certificate, numbers, countries, reconnectWindowMs: config.reconnectWindowMs },
       ...trustOf(config),
     },
     {
-      audit: noAudit,
-      store,
-      sealer,
-      mesh,
-      lists,
-      bans,
-      groups,
-      orderSigner,
-      clock,
-      nowMs,
-      wallMs,
-      logger,
+      ...{ store, sealer, mesh, lists, bans, groups, chefs, orderSigner, audit: noAudit },
+      ...{ clock, nowMs, wallMs, logger },
     },
   )
   stack.defer(() => plane.stop())
@@ -148,6 +143,10 @@ export async function run(
       const { doubt } = plane.authority
       if (doubt) throw new NotInForceError(doubt)
     },
+    admin: {
+      ...{ chefs, nodes: plane.nodes },
+      onAct: (act) => logger.info({ act }, 'an operator acted'),
+    },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,
@@ -157,7 +156,8 @@ export async function run(
   // Requests end before what they rely on does.
   stack.defer(() => api.close())
   const url = await api.listen({ host: config.api.host, port: config.api.port })
-  if (!signal.aborted) onReady(readyInfo(config, { network, wanted, url, certificate, mesh }))
+  if (!signal.aborted)
+    onReady(readyInfo(config, { network, wanted, adminKeyFile, url, certificate, mesh }))
   await aborted(signal)
 }
 
@@ -196,6 +196,7 @@ function readyInfo(
   at: Readonly<{
     network: Network
     wanted: readonly TenantInit[]
+    adminKeyFile: string
     url: string
     certificate: TermCertificate
     mesh: Readonly<{ getMultiaddrs(): readonly { toString(): string }[] }>
@@ -205,9 +206,15 @@ function readyInfo(
     peer: at.certificate.coordinator,
     network: at.network.network,
     addresses: at.mesh.getMultiaddrs().map(String),
-    baseUrl: `${(config.api.baseUrl ?? at.url).replace(/\/$/, '')}${apiPrefix}`,
+    baseUrl: `${apiOrigin(config, at.url)}${apiPrefix}`,
     tenants: at.wanted,
+    admin: { api: apiOrigin(config, at.url), keyFile: at.adminKeyFile },
   }
+}
+
+/** For `potluck admin --api`, and what clients' base URLs begin with. */
+function apiOrigin({ api }: CoordinatorConfig, url: string): string {
+  return (api.baseUrl ?? url).replace(/\/$/, '')
 }
 
 /** Resolves when `signal` is aborted. */

@@ -1,6 +1,6 @@
 /** What a chef, or who set the node up for one, may decide. One schema: file, environment, flags. */
 import Type, { type Static } from 'typebox'
-import { bitRate, byteSize, multiaddr, path } from '../protocol/config/index.ts'
+import { bitRate, byteSize, multiaddr, path, secret } from '../protocol/config/index.ts'
 import { metricsSettings } from '../protocol/metrics/index.ts'
 
 export const configSchema = Type.Object({
@@ -9,6 +9,12 @@ export const configSchema = Type.Object({
     default: '~/.local/share/potluck/node',
   }),
   network: path({ description: 'the network file; get it from who runs the network' }),
+  claim: Type.Optional(
+    secret({
+      description:
+        'the code that binds this node to a chef, once; it opens nothing after that (`potluck admin chef claim` makes it)',
+    }),
+  ),
   listen: Type.Array(multiaddr({ description: 'address' }), {
     description: 'addresses to be reached at by other peers',
     default: ['/ip4/0.0.0.0/tcp/4001', '/ip6/::/tcp/4001'],

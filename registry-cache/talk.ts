@@ -94,8 +94,9 @@ function handlersOf(
       provideOnce(ingester.bundles())
     },
     onMessage(message) {
-      if (message.type === 'order' || message.type === 'revoke') {
-        logger.warn({ type: message.type }, 'a cache runs no containers: ignored')
+      const { type } = message
+      if (type === 'order' || type === 'revoke' || type === 'claim-answer') {
+        logger.warn({ type }, 'this is for nodes, and ignored by a cache')
       } else if (message.type === 'resolve' || message.type === 'ingest') {
         requests.take(message)
       } else if (message.type === 'drop-bundle') {

@@ -5,6 +5,7 @@ import { Compile } from 'typebox/compile'
 import type { GroupId, InstanceId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
+import { type Chefs, openChefs } from '../chefs/index.ts'
 import {
   type ControlPlaneView,
   createGroups,
@@ -15,7 +16,9 @@ import {
   NotOfferedError,
 } from '../groups/index.ts'
 import { createSealer } from '../secrets/index.ts'
+import type { NodeListing } from '../sessions/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
+import type { AdminAct } from './admin/index.ts'
 import { type ApiSettings, createApi } from './index.ts'
 import { ProblemSchema } from './problems.ts'
 
@@ -80,8 +83,16 @@ export type TestApi = Readonly<{
   store: Store
   key: string
   foreignKey: string
+  adminKey: string
+  chefs: Chefs
+  /** What the admin API shows of nodes. */
+  nodes: NodeListing[]
+  /** What operators did. */
+  acts: AdminAct[]
   /** With the key of `acme`, and JSON bodies. */
   call(method: string, path: string, body?: unknown, options?: InjectOptions): Promise<Answer>
+  /** With the admin key, below /api/admin. */
+  admin(method: string, path: string, body?: unknown, options?: InjectOptions): Promise<Answer>
 }>
 export type Answer = LightMyRequestResponse
 
@@ -92,38 +103,54 @@ export async function startApi({
   settings = {},
   store = createMemoryStore(),
   logger = silentLogger,
+  wallNowMs = Date.now,
 }: Readonly<{
   settings?: Partial<ApiSettings>
   store?: Store
   logger?: Logger
+  wallNowMs?: () => number
 }> = {}): Promise<TestApi> {
   const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
-  const tenants = await createTenants({ store })
+  const tenants = await createTenants({ store, nowMs: wallNowMs })
   for (const organization of ['acme', 'globex']) await tenants.ensureProject(organization, 'web')
   const { key } = await tenants.makeKey('acme', 'test')
   const { key: foreignKey } = await tenants.makeKey('globex', 'test')
-  const groups = await createGroups({ replicasQuota: 1_000 }, { store, sealer, logger })
+  const { key: adminKey } = await tenants.makeAdminKey('test')
+  const { quotaOf } = tenants
+  const groups = await createGroups({ replicasQuota: 1_000 }, { store, sealer, logger, quotaOf })
+  const chefs = await openChefs({ store, nowMs: wallNowMs })
+  const nodes: NodeListing[] = []
+  const acts: AdminAct[] = []
   const view = createFakeView()
   const all = { ratePerMinute: 0, ...settings }
-  const app = await createApi({ groups, tenants, view, logger, settings: all })
-  const call: TestApi['call'] = (method, path, body, options = {}) =>
-    app.inject({
-      method: method as 'GET',
-      url: `/api/public${path}`,
-      ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
-      ...options,
-      headers: {
-        'salad-api-key': key,
-        ...(body === undefined
-          ? {}
-          : {
-              'content-type':
-                method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
-            }),
-        ...options.headers,
-      },
-    })
-  return { app, groups, tenants, view, store, key, foreignKey, call }
+  const app = await createApi({
+    ...{ groups, tenants, view, logger, settings: all },
+    admin: { chefs, nodes: () => nodes, onAct: (act) => acts.push(act) },
+  })
+  const callWith =
+    (prefix: string, ownKey: string): TestApi['call'] =>
+    (method, path, body, options = {}) =>
+      app.inject({
+        method: method as 'GET',
+        url: `${prefix}${path}`,
+        ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+        ...options,
+        headers: {
+          'salad-api-key': ownKey,
+          ...(body === undefined
+            ? {}
+            : {
+                'content-type':
+                  method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+              }),
+          ...options.headers,
+        },
+      })
+  const [call, admin] = [callWith('/api/public', key), callWith('/api/admin', adminKey)]
+  return {
+    ...{ app, groups, tenants, view, store, key, foreignKey, call },
+    ...{ adminKey, chefs, nodes, acts, admin },
+  }
 }
 
 /** A valid body of a POST. Containers may be changed field by field. */

@@ -12,8 +12,8 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { TSchema } from 'typebox'
 import { describeError, errorCode } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/log/index.ts'
-import { PathNotFoundError } from './errors.ts'
-import { guardAccess, guardLoad, guardWrites } from './guards.ts'
+import { type AdminParts, adminRoutes } from './admin/index.ts'
+import { guardAccess, guardAdmin, guardLoad, guardWrites, pathNotFound } from './guards.ts'
 import { parseJsonBodies } from './json-body.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
@@ -26,11 +26,16 @@ import { createCheck } from './validation.ts'
 /** What clients put after `http://host:port` into their `baseUrl`. */
 export const apiPrefix = '/api/public'
 
+/** The operators' API, for `potluck admin`. */
+const adminPrefix = '/api/admin'
+
 export type CreateApiInit = Readonly<{
   logger: Logger
   settings?: Partial<ApiSettings>
   /** Throws while nothing may be changed. */
   checkWrite?: () => void
+  /** Without them there is no admin API. */
+  admin?: AdminParts
 }> &
   Omit<RouteContext, 'settings'>
 
@@ -39,6 +44,7 @@ export async function createApi({
   logger,
   settings: given,
   checkWrite = () => undefined,
+  admin,
   ...parts
 }: CreateApiInit): Promise<FastifyInstance> {
   const settings: ApiSettings = { ...defaultApiSettings, ...given }
@@ -63,6 +69,15 @@ export async function createApi({
     },
     { prefix: apiPrefix },
   )
+  if (admin) {
+    await app.register(
+      async (scoped) => {
+        guardAdmin(scoped, settings, parts)
+        adminRoutes(scoped.withTypeProvider<TypeBoxTypeProvider>(), { ...context, ...admin })
+      },
+      { prefix: adminPrefix },
+    )
+  }
   await app.ready()
   return app
 }
@@ -117,7 +132,7 @@ export function createServer(settings: ApiSettings, log: Logger): FastifyInstanc
   app.setSerializerCompiler(() => JSON.stringify)
   app.setErrorHandler((error, request, reply) => answer(error, request, reply, log))
   app.setNotFoundHandler((request) => {
-    throw new PathNotFoundError(request.method, request.url.split('?', 1)[0] ?? '')
+    throw pathNotFound(request)
   })
   // Without a charset, which SaladCloud's SDK does not know to be JSON still.
   app.addHook('onSend', async (_request, reply, payload) => {

@@ -3,9 +3,21 @@
  * it one client could take the coordinator away from all others.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Caller, Tenants } from '../tenants/index.ts'
-import { OverloadedError, RateLimitedError, UnauthorizedError } from './errors.ts'
+import type { Access, Caller, Tenants } from '../tenants/index.ts'
+import {
+  OverloadedError,
+  PathNotFoundError,
+  RateLimitedError,
+  UnauthorizedError,
+} from './errors.ts'
 import type { ApiSettings } from './settings.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a request of this route wants to do; by default GET and HEAD read, all else writes. */
+    access?: Access
+  }
+}
 
 const callers = new WeakMap<FastifyRequest, Caller>()
 
@@ -59,14 +71,66 @@ export function guardAccess(
 
   app.addHook('onRequest', async (request) => {
     const key = keyOf(request)
-    const caller = key === undefined ? undefined : tenants.authenticate(key)
+    const caller = key === undefined ? undefined : tenants.authenticate(key, accessOf(request))
     if (!caller) {
       await byAddress(request)
       throw new UnauthorizedError(key === undefined ? 'missing' : 'wrong')
     }
     callers.set(request, caller)
     await byKey(request)
+    checkPlace(request, caller, tenants)
   })
+}
+
+/**
+ * Before a body is read: who may not know of a place learns nothing of what is valid there, and no
+ * route can forget to ask.
+ */
+function checkPlace({ params }: FastifyRequest, caller: Caller, tenants: Tenants): void {
+  const { organization_name: organization, project_name: project } = params as Readonly<
+    Record<string, string | undefined>
+  >
+  if (organization === undefined) return
+  if (project === undefined) tenants.organization(caller, organization)
+  else tenants.scope(caller, organization, project)
+}
+
+function accessOf({ method, routeOptions }: FastifyRequest): Access {
+  return routeOptions.config.access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write')
+}
+
+const adminKeys = new WeakMap<FastifyRequest, string>()
+
+/**
+ * Lets in admin keys alone. To all others the admin API is a path that does not exist: the very
+ * answer of the router. Wrong keys are not counted, because a 429 would be an answer of another kind;
+ * with 256 random bits there is nothing to guess, and a look-up costs what the 404 does.
+ */
+export function guardAdmin(
+  app: FastifyInstance,
+  { ratePerMinute }: Pick<ApiSettings, 'ratePerMinute'>,
+  { tenants }: { readonly tenants: Pick<Tenants, 'authenticateAdmin'> },
+): void {
+  const byKey = createLimit(app, 'this admin key', ratePerMinute, (request) => {
+    return adminKeys.get(request) ?? ''
+  })
+  app.addHook('onRequest', async (request) => {
+    const key = keyOf(request)
+    const found = key === undefined ? undefined : tenants.authenticateAdmin(key)
+    if (!found) throw pathNotFound(request)
+    adminKeys.set(request, found.keyId)
+    await byKey(request)
+  })
+}
+
+/** Whose admin key let this request in. */
+export function adminKeyOf(request: FastifyRequest): string | undefined {
+  return adminKeys.get(request)
+}
+
+/** What every path gets that is none. */
+export function pathNotFound({ method, url }: FastifyRequest): PathNotFoundError {
+  return new PathNotFoundError(method, url.split('?', 1)[0] ?? '')
 }
 
 /** Returns when there is room. @throws {RateLimitedError} */

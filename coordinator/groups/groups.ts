@@ -29,6 +29,8 @@ export type GroupsComponents = Readonly<{
   logger: Logger
   /** Wall-clock time, for the times that are shown. */
   wallNowMs?: () => number
+  /** An organization's own quota, where it has one. */
+  quotaOf?: (organizationId: string) => number | undefined
 }>
 
 const credentials = Compile(CredentialsSchema)
@@ -49,6 +51,7 @@ class GroupBook implements Groups {
   readonly #sealer: Sealer
   readonly #logger: Logger
   readonly #wallNowMs: () => number
+  readonly #quotaOf: (organizationId: string) => number | undefined
   readonly #records: Collection<GroupRecord>
   readonly #byId: Map<GroupId, GroupRecord>
   /** On their way to the disk: names of new groups and more replicas, taken all the same. */
@@ -59,7 +62,7 @@ class GroupBook implements Groups {
 
   constructor(
     { replicasQuota }: GroupsInit,
-    { sealer, logger, wallNowMs = Date.now }: GroupsComponents,
+    { sealer, logger, wallNowMs = Date.now, quotaOf = () => undefined }: GroupsComponents,
     records: Collection<GroupRecord>,
     byId: Map<GroupId, GroupRecord>,
   ) {
@@ -67,6 +70,7 @@ class GroupBook implements Groups {
     this.#sealer = sealer
     this.#logger = logger
     this.#wallNowMs = wallNowMs
+    this.#quotaOf = quotaOf
     this.#records = records
     this.#byId = byId
   }
@@ -203,6 +207,11 @@ class GroupBook implements Groups {
       .reduce((sum, group) => sum + group.replicas, 0)
   }
 
+  countIn(projectId: string): number {
+    const onTheWay = [...this.#pending.keys()].filter((key) => key.startsWith(`${projectId}/`))
+    return this.all().filter((group) => group.projectId === projectId).length + onTheWay.length
+  }
+
   #find({ projectId }: ProjectScope, name: string): GroupRecord | undefined {
     for (const group of this.#byId.values()) {
       const isIt = group.name === name && group.projectId === projectId
@@ -265,9 +274,8 @@ class GroupBook implements Groups {
     for (const pending of this.#pending.values()) {
       if (pending.organizationId === organizationId) used += pending.replicas
     }
-    if (used + more > this.#replicasQuota) {
-      throw new QuotaExceededError(more, used, this.#replicasQuota)
-    }
+    const quota = this.#quotaOf(organizationId) ?? this.#replicasQuota
+    if (used + more > quota) throw new QuotaExceededError(more, used, quota)
   }
 
   #seal(id: GroupId): SealSecret {

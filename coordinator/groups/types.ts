@@ -198,4 +198,6 @@ export interface Groups {
   openLogging(group: GroupRecord): unknown
   /** Replicas of the organization's groups, running or not. */
   replicasOf(organizationId: string): number
+  /** Groups of a project, with those that are being made or cleared. */
+  countIn(projectId: string): number
 }

@@ -19,10 +19,12 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import { unknownReach } from '../../protocol/nat/index.ts'
+import type { HouseholdOf } from '../../protocol/network/index.ts'
 import type { Allocation } from '../../protocol/orders/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
 import type { Standing } from '../reputation/index.ts'
 import type { Held, NodeView } from '../slots/index.ts'
+import type { CountryOf } from './countries.ts'
 import type { KeyPool } from './key-pool.ts'
 import { readReach, worthDialling } from './reach.ts'
 
@@ -46,7 +48,9 @@ export class PeerState implements NodeView {
   readonly #measuredLink: (peer: PeerId) => Link | undefined
   readonly #standing: (peer: PeerId) => Standing
   #told: Capacity | undefined
+  readonly #chefOf: (peer: PeerId) => string | undefined
   household = ''
+  declare country?: string | undefined
   observedAddr = ''
   addrs: readonly string[] = []
   connected = false
@@ -67,19 +71,25 @@ export class PeerState implements NodeView {
   /** Boot clock. */
   lastSeenMs = 0
 
-  /** @param measuredLink a node's line as a cache measured it @param standing its reputation */
+  /**
+   * @param measuredLink a node's line as a cache measured it
+   * @param standing its reputation
+   * @param chefOf whose node it is
+   */
   constructor(
     node: PeerId,
     role: Hello['role'],
     banned: (peer: PeerId) => boolean,
     measuredLink: (peer: PeerId) => Link | undefined = () => undefined,
     standing: (peer: PeerId) => Standing = () => ({ probation: false, rests: false }),
+    chefOf: (peer: PeerId) => string | undefined = () => undefined,
   ) {
     this.node = node
     this.role = role
     this.#banned = banned
     this.#measuredLink = measuredLink
     this.#standing = standing
+    this.#chefOf = chefOf
   }
 
   get banned(): boolean {
@@ -107,6 +117,11 @@ export class PeerState implements NodeView {
 
   get toldAllocations(): number {
     return this.#told?.allocationsMax ?? 0
+  }
+
+  /** Its chef's id. */
+  get owner(): string | undefined {
+    return this.#chefOf(this.node)
   }
 
   /** Whether it can be asked for anything: here, and not about to leave. */
@@ -149,6 +164,16 @@ export class PeerState implements NodeView {
       this.#hold(report, { fence, order, report })
     }
     return strangers
+  }
+
+  /** Where it is, as we see it; nothing that it says counts. */
+  takeAddress(
+    observedAddr: string,
+    { householdOf, countryOf }: Readonly<{ householdOf: HouseholdOf; countryOf: CountryOf }>,
+  ): void {
+    this.observedAddr = observedAddr
+    this.household = householdOf(observedAddr)
+    this.country = countryOf(observedAddr)
   }
 
   /** Where it is dialled; `trusts`: whose verdicts on that count. */

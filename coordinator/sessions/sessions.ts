@@ -23,6 +23,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import { type Mesh, peerIdOf } from '../../protocol/mesh/index.ts'
 import type { HouseholdOf } from '../../protocol/network/index.ts'
 import type { Standing } from '../reputation/index.ts'
+import type { CountryOf } from './countries.ts'
 import { SessionRefusedError } from './errors.ts'
 import { createHouseholdDoor, type HouseholdLimits } from './household-door.ts'
 import { createKeyPool } from './key-pool.ts'
@@ -38,7 +39,7 @@ export type CacheMessage = Extract<
 
 /** What the rest of the coordinator says to a peer that speaks. */
 export type SessionDesk = Readonly<{
-  welcome(hello: Hello, observedAddr: string): Welcome
+  welcome(hello: Hello, at: Readonly<{ observedAddr: string; peer: PeerId }>): Welcome
   /** Looks at what the hello proves. @throws {SessionRefusedError} the peer cannot be served now. */
   admit(peer: PeerId, hello: Hello): void
   /** The leases that this beat renews. */
@@ -57,6 +58,8 @@ export type SessionDesk = Readonly<{
   standing(peer: PeerId): Standing
   /** A node's alarm. Must not throw. */
   onSecurityReport(by: PeerId, household: string, report: SecurityReport): void
+  /** A node presents a claim code; answers by itself. */
+  onClaim(node: PeerId, code: string, household: string): void
 }>
 
 export type SessionsComponents = Readonly<{
@@ -69,6 +72,9 @@ export type SessionsComponents = Readonly<{
   openAllocation: OpenAllocation
   householdOf: HouseholdOf
   householdLimits: HouseholdLimits
+  countryOf: CountryOf
+  /** Whose node it is: a chef's id. */
+  chefOf: (peer: PeerId) => string | undefined
   desk: SessionDesk
   logger: Logger
 }>
@@ -99,6 +105,7 @@ const awayMax = 20_000
 
 export function createSessions(numbers: SessionNumbers, components: SessionsComponents): Sessions {
   const { mesh, clock, nowMs, network, openAllocation, householdOf, desk, logger } = components
+  const { chefOf } = components
   const door = createHouseholdDoor(components.householdLimits)
   const nodes = new Map<PeerId, PeerState>()
   const caches = new Map<PeerId, PeerState>()
@@ -110,12 +117,14 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
-    assertWelcome(peer, hello, desk)
+    checkWelcome(peer, hello.role, desk)
+    desk.admit(peer, hello)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
     const [all, other] = hello.role === 'cache' ? [caches, nodes] : [nodes, caches]
     const known = all.get(peer)
-    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of, desk.standing)
+    const { banned, standing } = desk
+    const state = known ?? new PeerState(peer, hello.role, banned, links.of, standing, chefOf)
     const strangers = state.takeHello(hello, openAllocation)
     if (hello.role === 'node') door.enter(householdOf(observedAddr), state)
     state.takeWhereabouts(hello, desk.isJudge)
@@ -123,13 +132,12 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     other.delete(peer)
     all.set(peer, state)
     state.pool = pool
-    state.household = householdOf(observedAddr)
-    state.observedAddr = observedAddr
+    state.takeAddress(observedAddr, components)
     state.lastSeenMs = clock.nowMs()
     state.helloMs = nowMs()
     open.get(peer)?.close(new SessionRefusedError('REPLACED', 'a newer stream took over'))
     open.set(peer, session)
-    session.send(desk.welcome(hello, observedAddr))
+    session.send(desk.welcome(hello, session))
     state.connected = true
     const { role, held } = hello
     logger.info({ peer, role, held: held.length, household: state.household }, 'a peer is here')
@@ -191,10 +199,12 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
         logger.info({ peer, reason: message.reason, slots: message.slots }, 'a peer said goodbye')
         desk.onChange(peer)
         return
+      case 'claim':
+        checkRole(state, 'node', message)
+        desk.onClaim(peer, message.code, state.household)
+        return
       default:
-        if (state.role !== 'cache') {
-          throw new SessionRefusedError('WRONG_ROLE', `${message.type} comes from caches only`)
-        }
+        checkRole(state, 'cache', message)
         if (message.type === 'link-tests') links.take(message, desk.onChange)
         else desk.onCacheMessage(peer, message)
     }
@@ -241,17 +251,6 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
   }
 }
 
-/** @throws {SessionRefusedError} PEER_BANNED, NOT_IN_ROSTER */
-function refuseUnwanted(peer: PeerId, { role }: Hello, desk: SessionDesk): void {
-  if (desk.banned(peer)) throw bannedError()
-  if (role === 'cache' && !desk.isCache(peer)) {
-    throw new SessionRefusedError(
-      'NOT_IN_ROSTER',
-      `this peer is no cache here; its id belongs into the coordinator's setting caches`,
-    )
-  }
-}
-
 async function accept(mesh: Mesh, serve: StreamHandler): Promise<void> {
   await mesh.handle(controlProtocol, serve, {
     // The second lets a peer replace a stream that hangs.
@@ -263,16 +262,20 @@ function bannedError(): SessionRefusedError {
   return new SessionRefusedError('PEER_BANNED', 'this peer is banned; its operator may appeal')
 }
 
-/** @throws {SessionRefusedError} this peer is not served, or not now. */
-function assertWelcome(peer: PeerId, hello: Hello, desk: SessionDesk): void {
+/** @throws {SessionRefusedError} it is banned, or no cache here. */
+function checkWelcome(peer: PeerId, role: Hello['role'], desk: SessionDesk): void {
   if (desk.banned(peer)) throw bannedError()
-  if (hello.role === 'cache' && !desk.isCache(peer)) {
-    throw new SessionRefusedError(
-      'NOT_IN_ROSTER',
-      `this peer is no cache here; its id belongs into the coordinator's setting caches`,
-    )
-  }
-  desk.admit(peer, hello)
+  if (role === 'node' || desk.isCache(peer)) return
+  throw new SessionRefusedError(
+    'NOT_IN_ROSTER',
+    `this peer is no cache here; its id belongs into the coordinator's setting caches`,
+  )
+}
+
+/** @throws {SessionRefusedError} a message of another role. */
+function checkRole(state: PeerState, role: Hello['role'], { type }: UpMessage): void {
+  if (state.role === role) return
+  throw new SessionRefusedError('WRONG_ROLE', `${type} comes from ${role}s only`)
 }
 
 /** What a plan may depend on beside what is held: known at all, measured, how many bundles. */

@@ -9,7 +9,9 @@ import { errorCode } from '../../protocol/errors.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { writeNewFile } from '../secrets/index.ts'
 import { ApiKeyError } from './errors.ts'
-import { makeApiKeyText, type Tenants } from './tenants.ts'
+import { makeApiKeyText } from './key-ring.ts'
+import type { ApiKeyInfo } from './records.ts'
+import type { Tenants } from './tenants.ts'
 
 export type TenantInit = Readonly<{
   organization: string
@@ -24,27 +26,40 @@ export function defaultTenants(dataDir: string): readonly TenantInit[] {
   return [{ organization: 'default', project: 'default', apiKeyFile }]
 }
 
+export type BootstrapInit = Readonly<{
+  wanted: readonly TenantInit[]
+  /** A file with the first key of the admin API; when there is none, it is made (mode 0600). */
+  adminKeyFile?: string | undefined
+}>
+
 /**
  * Makes what `wanted` names exist, and ends configured keys that it names no more. Organizations
  * and projects are never removed: groups may run in them.
  * @throws {TenantNameError} @throws {ApiKeyError}
  */
 export async function bootstrapTenants(
-  wanted: readonly TenantInit[],
+  { wanted, adminKeyFile }: BootstrapInit,
   { tenants, logger }: { readonly tenants: Tenants; readonly logger: Logger },
 ): Promise<void> {
   const current = new Set<string>()
+  const accept = async (
+    file: string,
+    take: (key: string, label: string) => Promise<ApiKeyInfo>,
+  ): Promise<void> => {
+    const key = await readOrMakeKey(file, logger)
+    const { id, revokedMs } = await acceptFrom(file, () => take(key, `file ${file}`.slice(0, 200)))
+    current.add(id)
+    if (revokedMs === undefined) return
+    logger.warn({ file }, 'the API key in this file was revoked; delete the file to have a new one')
+  }
   for (const { organization, project, apiKeyFile } of wanted) {
     await tenants.ensureProject(organization, project)
-    const key = await readOrMakeKey(apiKeyFile, logger)
-    const { id } = await acceptFrom(apiKeyFile, () =>
-      tenants.acceptKey(organization, key, `file ${apiKeyFile}`.slice(0, 200)),
-    )
-    current.add(id)
+    await accept(apiKeyFile, (...key) => tenants.acceptKey(organization, ...key))
   }
-  for (const { id, source, label } of tenants.keys()) {
-    if (source !== 'config' || current.has(id)) continue
-    await tenants.revokeKey(id)
+  if (adminKeyFile) await accept(adminKeyFile, (...key) => tenants.acceptAdminKey(...key))
+  for (const { id, source, label, revokedMs } of tenants.keys()) {
+    if (source !== 'config' || revokedMs !== undefined || current.has(id)) continue
+    await tenants.forgetKey(id)
     logger.info({ keyId: id, label }, 'API key ended: the configuration names it no more')
   }
 }

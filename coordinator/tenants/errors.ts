@@ -41,3 +41,54 @@ export class ApiKeyError extends PotluckError {
     })
   }
 }
+
+/** The caller may know of it, and may not do this. */
+export class ScopeMissingError extends PotluckError {
+  constructor(problem: string) {
+    super('SCOPE_MISSING', problem)
+  }
+}
+
+export class NameTakenError extends PotluckError {
+  constructor(kind: string, name: string) {
+    super(
+      'NAME_TAKEN',
+      `${kind} ${JSON.stringify(name)}: there is one already; choose another name`,
+      { fields: { kind, name } },
+    )
+  }
+}
+
+/** Something lives in what is to be deleted. */
+export class TenantNotEmptyError extends PotluckError {
+  constructor(kind: string, name: string, occupants: readonly string[]) {
+    const inside = occupants.join(', ')
+    super('NOT_EMPTY', `${kind} ${JSON.stringify(name)}: has ${inside}; delete that first`, {
+      fields: { kind, name, inside },
+    })
+  }
+}
+
+export class UserNotFoundError extends PotluckError {
+  constructor(name: string) {
+    super('USER_NOT_FOUND', `user ${JSON.stringify(name)}: there is none of this name`, {
+      fields: { name },
+    })
+  }
+}
+
+export class MemberNotFoundError extends PotluckError {
+  constructor(user: string, organization: string) {
+    super(
+      'MEMBER_NOT_FOUND',
+      `user ${JSON.stringify(user)}: is no member of organization ${JSON.stringify(organization)}`,
+      { fields: { user, organization } },
+    )
+  }
+}
+
+export class KeyNotFoundError extends PotluckError {
+  constructor(id: string) {
+    super('KEY_NOT_FOUND', `API key ${JSON.stringify(id.slice(0, 64))}: there is none of this id`)
+  }
+}

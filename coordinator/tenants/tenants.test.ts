@@ -28,7 +28,7 @@ describe('coordinator/tenants', () => {
     await tenants.ensureProject('acme', 'web')
     await tenants.ensureProject('globex', 'web')
     const { key } = await tenants.makeKey('acme', 'ci')
-    const caller = tenants.authenticate(key)!
+    const caller = tenants.authenticate(key, 'read')!
     expect(tenants.scope(caller, 'acme', 'web')).to.include({ organization: 'acme' })
     const foreign = await codeOf(() => tenants.scope(caller, 'globex', 'web'))
     const absent = await codeOf(() => tenants.scope(caller, 'nobody', 'web'))
@@ -41,11 +41,11 @@ describe('coordinator/tenants', () => {
     await tenants.ensureOrganization('acme')
     const { id, key } = await tenants.makeKey('acme', '')
     for (const wrong of ['', key.slice(0, -1), `${key}x`, key.toUpperCase()]) {
-      expect(tenants.authenticate(wrong)).to.equal(undefined)
+      expect(tenants.authenticate(wrong, 'read')).to.equal(undefined)
     }
     await tenants.revokeKey(id)
-    expect(tenants.authenticate(key)).to.equal(undefined)
-    expect((await createTenants({ store })).authenticate(key)).to.equal(undefined)
+    expect(tenants.authenticate(key, 'read')).to.equal(undefined)
+    expect((await createTenants({ store })).authenticate(key, 'read')).to.equal(undefined)
   })
 
   it('survives a restart, and never stores a key', async () => {
@@ -53,7 +53,7 @@ describe('coordinator/tenants', () => {
     await tenants.ensureProject('acme', 'web')
     const { key } = await tenants.makeKey('acme', 'ci')
     const again = await createTenants({ store })
-    expect(again.authenticate(key)).to.deep.equal(tenants.authenticate(key))
+    expect(again.authenticate(key, 'read')).to.deep.equal(tenants.authenticate(key, 'read'))
     for await (const [name, value] of store.entries()) {
       expect(name + JSON.stringify(value)).not.to.contain(key.slice(8))
     }
@@ -78,7 +78,7 @@ describe('coordinator/tenants', () => {
 
     const start = async (wanted = defaultTenants(folder)) => {
       const tenants = await createTenants({ store })
-      await bootstrapTenants(wanted, { tenants, logger: silentLogger })
+      await bootstrapTenants({ wanted }, { tenants, logger: silentLogger })
       return tenants
     }
     const readKey = async (file: string) => (await readFile(file, 'utf8')).trim()
@@ -89,7 +89,7 @@ describe('coordinator/tenants', () => {
       expect((await stat(file)).mode & 0o777).to.equal(0o600)
       const tenants = await start()
       expect(await readKey(file)).to.equal(key)
-      const caller = tenants.authenticate(key)!
+      const caller = tenants.authenticate(key, 'read')!
       expect(tenants.scope(caller, 'default', 'default').project).to.equal('default')
       expect(tenants.keys()).to.have.length(1)
     })
@@ -100,9 +100,36 @@ describe('coordinator/tenants', () => {
       const old = await readKey(file)
       await writeFile(file, 'a-new-key-of-the-operator\n')
       const tenants = await start()
-      expect(tenants.authenticate(old)).to.equal(undefined)
-      expect(tenants.authenticate('a-new-key-of-the-operator')).to.not.equal(undefined)
-      expect(tenants.authenticate(made.key)).to.not.equal(undefined)
+      expect(tenants.authenticate(old, 'read')).to.equal(undefined)
+      expect(tenants.authenticate('a-new-key-of-the-operator', 'read')).to.not.equal(undefined)
+      expect(tenants.authenticate(made.key, 'read')).to.not.equal(undefined)
+    })
+
+    it('makes a key for the admin API, once, which opens nothing of tenants', async () => {
+      const adminKeyFile = join(folder, 'admin-key')
+      const boot = async () => {
+        const tenants = await createTenants({ store })
+        const init = { wanted: defaultTenants(folder), adminKeyFile }
+        await bootstrapTenants(init, { tenants, logger: silentLogger })
+        return tenants
+      }
+      const key = await boot().then(() => readKey(adminKeyFile))
+      expect((await stat(adminKeyFile)).mode & 0o777).to.equal(0o600)
+      const tenants = await boot()
+      expect(await readKey(adminKeyFile)).to.equal(key)
+      expect(tenants.authenticateAdmin(key)).to.not.equal(undefined)
+      expect(tenants.authenticate(key, 'read')).to.equal(undefined)
+      const tenantKey = await readKey(join(folder, 'api-key'))
+      expect(tenants.authenticateAdmin(tenantKey)).to.equal(undefined)
+    })
+
+    it('leaves a key revoked that its file still names, and starts all the same', async () => {
+      const key = await start().then(() => readKey(join(folder, 'api-key')))
+      const tenants = await start()
+      await tenants.revokeKey(tenants.keys()[0]!.id)
+      for (const each of [tenants, await start(), await start()]) {
+        expect(each.authenticate(key, 'read')).to.equal(undefined)
+      }
     })
 
     it('closes a key file that others may read', async () => {

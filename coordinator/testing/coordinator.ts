@@ -58,13 +58,15 @@ export async function createTestNetwork(): Promise<TestNetwork> {
   }
 }
 
+export type TestAnswer = Readonly<{ status: number; body: Record<string, unknown> }>
+
 export type TestCoordinator = Readonly<{
   addresses: readonly string[]
-  request(
-    method: string,
-    path: string,
-    body?: unknown,
-  ): Promise<Readonly<{ status: number; body: Record<string, unknown> }>>
+  /** `http://127.0.0.1:port` */
+  origin: string
+  request(method: string, path: string, body?: unknown): Promise<TestAnswer>
+  /** The same with the admin key, below /api/admin. */
+  admin(method: string, path: string, body?: unknown): Promise<TestAnswer>
   stop(): Promise<void>
 }>
 
@@ -77,6 +79,7 @@ export async function startCoordinator(
     port?: number
     numbers?: LeaseNumbers
     logger?: Logger
+    countriesFile?: string
   }> = {},
 ): Promise<TestCoordinator> {
   const controller = new AbortController()
@@ -95,28 +98,37 @@ export async function startCoordinator(
       regions: ['local'],
       trust: { probationMs: 86_400_000, householdNodes: 32, householdAllocations: 64 },
       testbed: true,
+      ...(init.countriesFile ? { countriesFile: init.countriesFile } : {}),
     },
     { signal: controller.signal, logger: init.logger ?? silentLogger, onReady: ready.resolve },
     { numbers: init.numbers ?? shortLeases },
   )
   running.catch(ready.reject)
   const info = await ready.promise
-  const apiKey = (await readFile(join(dataDir, 'api-keys', 'default'), 'utf8')).trim()
+  const keyIn = async (...place: string[]): Promise<string> =>
+    (await readFile(join(dataDir, ...place), 'utf8')).trim()
+  const [apiKey, adminKey] = [await keyIn('api-keys', 'default'), await keyIn('admin-key')]
+  const origin = String(info.baseUrl).replace(/\/api\/public$/, '')
+  const send = async (
+    ...[url, key, method, body]: [url: string, key: string, method: string, body: unknown]
+  ): Promise<TestAnswer> => {
+    const patch = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
+    const response = await fetch(url, {
+      method,
+      headers: {
+        'Salad-Api-Key': key,
+        ...(body === undefined ? {} : { 'Content-Type': patch }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
+  }
   return {
     addresses: info.addresses as string[],
-    async request(method, path, body) {
-      const patch = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
-      const response = await fetch(`${info.baseUrl}${path}`, {
-        method,
-        headers: {
-          'Salad-Api-Key': apiKey,
-          ...(body === undefined ? {} : { 'Content-Type': patch }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      const text = await response.text()
-      return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
-    },
+    origin,
+    request: (method, path, body) => send(`${info.baseUrl}${path}`, apiKey, method, body),
+    admin: (method, path, body) => send(`${origin}/api/admin${path}`, adminKey, method, body),
     async stop() {
       controller.abort()
       await running

@@ -49,6 +49,8 @@ export abstract class FakePeer {
   readonly accusations: Misbehaviour[] = []
   /** The newest that it was told. */
   pulse: Signed | undefined
+  /** The chef that the last welcome named. */
+  welcomedAs: string | undefined
   /** Counted since the start. */
   hellos = 0
   beatAnswers = 0
@@ -98,6 +100,7 @@ export abstract class FakePeer {
           },
           onWelcome: async (welcome, sentMs) => {
             this.keeper.offer(welcome.certificate)
+            this.welcomedAs = welcome.chef
             this.time.take(welcome.timeMs, sentMs)
           },
           beat: () => this.#beat(),

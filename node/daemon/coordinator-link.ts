@@ -21,6 +21,7 @@ import type { LeaseWatch } from '../leases/index.ts'
 import type { SecurityDesk } from '../security/index.ts'
 import type { CapacityWatch } from './capacity-watch.ts'
 import type { NodeLine } from './line.ts'
+import type { Ownership } from './ownership.ts'
 
 type Parts = Readonly<{
   line: Pick<NodeLine, 'onUp' | 'roundTrip'>
@@ -34,6 +35,7 @@ type Parts = Readonly<{
   /** Boot clock. */
   clock: Clock
   security: Pick<SecurityDesk, 'resend' | 'taken'>
+  ownership: Ownership
   logger: Logger
 }>
 type Message = Parameters<PeerControlHandlers['onMessage']>[0]
@@ -56,7 +58,7 @@ export interface CoordinatorLink {
 /** Connects, and stays connected until it has left or the peer is stopped. */
 export function connectCoordinator(parts: Parts): CoordinatorLink {
   const { line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour } = parts
-  const { security, clock, logger } = parts
+  const { security, ownership, clock, logger } = parts
   /** Said again on a new stream: the coordinator may have missed it. */
   let leaving: UpMessage | undefined
   const sayGoodbye = (goodbye: UpMessage): void => {
@@ -70,6 +72,9 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     return { bundles: whole.slice(-bundlesMax), partial: partial.slice(-bundlesMax) }
   }
 
+  const sayIf = (message: UpMessage | undefined): void => {
+    if (message) link.send(message)
+  }
   const handle = async (message: Message): Promise<void> => {
     switch (message.type) {
       case 'order': {
@@ -96,6 +101,9 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       case 'security-taken':
         await security.taken(message.id)
         return
+      case 'claim-answer':
+        ownership.onAnswer(message)
+        return
       default: // for caches, or of a later version
         return
     }
@@ -114,9 +122,10 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
       misbehaviour: misbehaviour.take(),
     }),
     isUrgent: () => allocations.docket.entries().length > 0,
-    onUp({ observedAddr }) {
-      line.onUp(observedAddr)
-      leases.learn({ seenAt: observedAddr })
+    onUp(welcome) {
+      line.onUp(welcome.observedAddr)
+      leases.learn({ seenAt: welcome.observedAddr })
+      sayIf(ownership.onUp(welcome))
       if (leaving) link.send(leaving)
       security.resend()
       for (const bundle of stored().bundles) swarm.announce(bundle)
@@ -124,8 +133,8 @@ export function connectCoordinator(parts: Parts): CoordinatorLink {
     onBeatAnswer(answer, sentMs) {
       misbehaviour.answered()
       line.roundTrip(clock.nowMs() - sentMs)
-      line.roundTrip(clock.nowMs() - sentMs)
       leases.learn({ otherHouseholds: answer.otherHouseholds })
+      sayIf(ownership.again())
       allocations
         .renew(answer.renewals)
         .catch((error: unknown) => logger.error({ error }, 'renewals could not be taken'))

@@ -36,6 +36,7 @@ import { type CoordinatorLink, connectCoordinator } from './coordinator-link.ts'
 import { startEngineHost } from './engine-host.ts'
 import { startLeaseWatch } from './lease-watch.ts'
 import { createNodeLine } from './line.ts'
+import { createOwnership } from './ownership.ts'
 import { applySettings } from './reload.ts'
 import { startNodeSwarm } from './swarm.ts'
 
@@ -164,7 +165,9 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   stack.defer(
     await serveAlarms(config.dataDir, { desk: security, docket: allocations.docket, logger }),
   )
+  const ownership = createOwnership(config.claim, { clock, logger })
   link = connectCoordinator({
+    ownership,
     line,
     peer,
     allocations,
@@ -183,6 +186,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       defineNodeMetrics(series, {
         ...{ peer, chunks, swarm, allocations, times, version },
         limits: line.limits,
+        chef: () => ownership.chef,
       }),
     logger,
   })

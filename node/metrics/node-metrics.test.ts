@@ -19,6 +19,7 @@ describe('node/metrics', () => {
     allocations: { docket: { reports: () => reports } },
     times: { sums: () => ({ unpack: { ms: 2_000, count: 2 }, start: { ms: 300, count: 1 } }) },
     version: '1.2.3',
+    chef: () => 'alice',
   } as unknown as NodeMetricsComponents)
   /** Value by the first label's. */
   const read = async (name: string): Promise<Record<string, number>> =>
@@ -43,6 +44,7 @@ describe('node/metrics', () => {
     })
     expect(await made.get('engine_served_bytes')?.read()).to.equal(123)
     expect(await read('node_info')).to.deep.equal({ '1.2.3': 1 })
+    expect(await read('node_claimed')).to.deep.equal({ alice: 1 })
   })
 
   it('has what every peer tells: its mesh, its store, its swarm', () => {

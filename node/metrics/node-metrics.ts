@@ -12,18 +12,25 @@ export type NodeMetricsComponents = PeerMetricsComponents &
     allocations: Pick<Allocations, 'docket'>
     times: Pick<PhaseTimes, 'sums'>
     version: string
+    chef: () => string | undefined
   }>
 
 /** Shown at zero too: a series that comes and goes makes alerts that do not fire. */
 const states = ['accepted', 'downloading', 'creating', 'running', 'restarting', 'stopping'] as const
 
 export function defineNodeMetrics(series: Series, components: NodeMetricsComponents): void {
-  const { swarm, allocations, times, version } = components
+  const { swarm, allocations, times, version, chef } = components
   series.gauge({
     name: 'node_info',
     help: 'Always 1; the version is a label.',
     labels: ['version'],
     read: () => [{ labels: { version }, value: 1 }],
+  })
+  series.gauge({
+    name: 'node_claimed',
+    help: 'Whether this node belongs to a chef, who is a label.',
+    labels: ['chef'],
+    read: () => [{ labels: { chef: chef() ?? '' }, value: chef() === undefined ? 0 : 1 }],
   })
   definePeerMetrics(series, components)
   series.gauge({

@@ -135,8 +135,11 @@ function dotted(high: number, low: number): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.')
 }
 
-/** The eight 16-bit groups of an IPv6 address. The URL parser does the reading of every spelling. */
-function ipv6Groups(address: string): number[] | undefined {
+/**
+ * The eight 16-bit groups of an IPv6 address; undefined for all else. The URL parser does the
+ * reading of every spelling.
+ */
+export function ipv6Groups(address: string): number[] | undefined {
   if (isIPv4(address) || isIP(address) === 0) return undefined
   const [head = '', tail] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split('::')
   const read = (part: string): number[] =>

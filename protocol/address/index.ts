@@ -1,5 +1,10 @@
 /** Where one may connect on a tenant's word: the one way to reach an address that a tenant names. */
-export { type AddressClass, classifyAddress } from './address-class.ts'
+export {
+  type AddressClass,
+  classifyAddress,
+  embeddedIpv4,
+  ipv6Groups,
+} from './address-class.ts'
 export {
   type AddressPolicy,
   type AddressPolicyInit,

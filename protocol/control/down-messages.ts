@@ -34,6 +34,8 @@ export const WelcomeSchema = Type.Object({
   dhtSecret: BytesSchema(32, 32),
   /** The address that the coordinator sees this peer at. */
   observedAddr: TextSchema(512),
+  /** Name of the chef that this node belongs to. */
+  chef: Type.Optional(TextSchema(63)),
 })
 export type Welcome = Static<typeof WelcomeSchema>
 
@@ -80,6 +82,14 @@ const HoldersSchema = Type.Object({
   hints: ListSchema(PeerHintSchema, 32),
 })
 
+/** To `claim`: whose this node is now, or why that failed. */
+const ClaimAnswerSchema = Type.Object({
+  type: Type.Literal('claim-answer'),
+  chef: Type.Optional(TextSchema(63)),
+  refusal: Type.Optional(FaultSchema),
+})
+export type ClaimAnswer = Static<typeof ClaimAnswerSchema>
+
 /** The last word before the coordinator closes the stream. */
 const RefusedSchema = Type.Object({ type: Type.Literal('refused'), fault: FaultSchema })
 
@@ -94,6 +104,7 @@ export const DownMessageSchema = Type.Union([
   IngestSchema,
   DropBundleSchema,
   SecurityTakenSchema,
+  ClaimAnswerSchema,
   RefusedSchema,
 ])
 /** From the coordinator to a node or a cache. */

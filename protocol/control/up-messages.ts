@@ -96,6 +96,9 @@ const GoodbyeSchema = Type.Object({
   slots: Type.Optional(ListSchema(SlotIdSchema, instancesMax)),
 })
 
+/** A node asks to belong to the chef who had this code made. The code is a secret until it is used. */
+const ClaimSchema = Type.Object({ type: Type.Literal('claim'), code: TextSchema(64) })
+
 /** A cache's word on lines that it measured; the nodes' own is not enough to give work by. */
 const LinkTestsSchema = Type.Object({
   type: Type.Literal('link-tests'),
@@ -108,6 +111,7 @@ export const UpMessageSchema = Type.Union([
   ReportSchema,
   OrderAnswerSchema,
   GoodbyeSchema,
+  ClaimSchema,
   ResolvedSchema,
   IngestProgressSchema,
   IngestedSchema,

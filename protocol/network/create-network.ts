@@ -25,6 +25,8 @@ export type CreateNetworkInit = Readonly<{
   /** Multiaddrs at which peers dial the coordinator, without `/p2p/…`. */
   coordinatorAddrs: readonly string[]
   householdPerAddress?: readonly string[]
+  /** ISO country by prefix. */
+  countries?: Readonly<Record<string, string>>
   issuedMs: number
   random?: (length: number) => Uint8Array
 }>
@@ -52,6 +54,7 @@ export async function createNetwork(init: CreateNetworkInit): Promise<NewNetwork
       certificate: root.sign('term-certificate', payload),
       coordinatorAddrs: init.coordinatorAddrs,
       householdPerAddress: init.householdPerAddress ?? [],
+      countries: init.countries ?? {},
     },
     rootSeed,
     coordinatorSeed,

@@ -9,4 +9,5 @@ export {
   parseNetworkFile,
   readNetworkFile,
 } from './network-file.ts'
+export { observedIp } from './observed-ip.ts'
 export { type RaiseTermInit, raiseTerm } from './raise-term.ts'

@@ -31,6 +31,10 @@ const NetworkFileSchema = Type.Object(
      * testbed); elsewhere a household is a public IPv4 address or an IPv6 /64.
      */
     householdPerAddress: Type.Optional(Type.Array(Type.String(), { maxItems: 64 })),
+    /** Countries of private networks, by prefix: `{"10.1.0.0/16": "de"}`. */
+    countries: Type.Optional(
+      Type.Record(Type.String(), Type.String({ pattern: '^[a-z]{2}$' }), { maxProperties: 1_024 }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -43,6 +47,7 @@ export type Network = Readonly<{
   certificate: Signed
   coordinatorAddrs: readonly string[]
   householdPerAddress: readonly string[]
+  countries: Readonly<Record<string, string>>
 }>
 
 /** A network file that is missing, malformed or not signed by the key it pins. */
@@ -81,6 +86,11 @@ export function parseNetworkFile(text: string, path: string): Network {
       throw new NetworkFileError(path, `householdPerAddress: ${prefix} is not an address/length`)
     }
   }
+  for (const prefix of Object.keys(json.countries ?? {})) {
+    if (!isIP(prefix.split('/')[0] ?? '')) {
+      throw new NetworkFileError(path, `countries: ${prefix} is not an address/length`)
+    }
+  }
   const certificate = {
     payload: new Uint8Array(Buffer.from(json.certificate.payload, 'base64')),
     signature: new Uint8Array(Buffer.from(json.certificate.signature, 'base64')),
@@ -97,6 +107,7 @@ export function parseNetworkFile(text: string, path: string): Network {
     certificate,
     coordinatorAddrs: json.coordinatorAddrs,
     householdPerAddress: json.householdPerAddress ?? [],
+    countries: json.countries ?? {},
   }
 }
 
@@ -124,6 +135,7 @@ export function formatNetworkFile(network: Network): string {
     },
     coordinatorAddrs: [...network.coordinatorAddrs],
     householdPerAddress: [...network.householdPerAddress],
+    ...(Object.keys(network.countries).length > 0 ? { countries: { ...network.countries } } : {}),
   }
   return `${JSON.stringify(json, null, 2)}\n`
 }

@@ -5,6 +5,8 @@ export const exitCodes = {
   failure: 1,
   /** The command line or the configuration is wrong; it will not work until it is changed. */
   usage: 2,
+  /** No coordinator answers at the address that was tried. */
+  unreachable: 3,
 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]

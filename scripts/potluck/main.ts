@@ -1,6 +1,7 @@
 /** Builds the commands, runs the one that was asked for, and turns what happens into an exit code. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { adminCommand } from './admin/index.ts'
 import type { CliContext } from './cli-context.ts'
 import { devCommand } from './dev.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -29,6 +30,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
     .helpCommand('help [command]', 'print help for a command')
   program.addCommand(devCommand(context))
   program.addCommand(networkCommand(context))
+  program.addCommand(adminCommand(context))
   for (const entry of context.processes) {
     // Only the process that is meant is loaded: it brings libp2p, Docker's client and more.
     const module = args.find((word) => !word.startsWith('-') && word !== 'help') === entry.name
@@ -45,7 +47,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
       '  potluck network create --dir kitchen --coordinator-address /ip4/203.0.113.7/tcp/4001',
       '  potluck node run --help',
       '',
-      'Exit codes: 0 done, 1 failed, 2 wrong command line or configuration.',
+      'Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 no coordinator.',
     ].join('\n'),
   )
   for (const command of withDescendants(program)) settle(command, context)

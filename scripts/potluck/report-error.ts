@@ -3,6 +3,7 @@ import { CommanderError } from 'commander'
 import { ConfigError } from '../../protocol/config/index.ts'
 import { errorCode } from '../../protocol/errors.ts'
 import { safeText } from '../../protocol/log/index.ts'
+import { NoCoordinatorError, RefusedError } from './admin/errors.ts'
 import { type ExitCode, exitCodes } from './exit-codes.ts'
 
 /** The wrong use of a command that commander cannot see. */
@@ -12,6 +13,8 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) {
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   }
+  if (error instanceof NoCoordinatorError) return exitCodes.unreachable
+  if (error instanceof RefusedError) return error.isUsage ? exitCodes.usage : exitCodes.failure
   const isUsage = error instanceof ConfigError || error instanceof UsageError
   return isUsage ? exitCodes.usage : exitCodes.failure
 }

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { noAudit, openBanBook } from '../../coordinator/bans/index.ts'
+import { openChefs } from '../../coordinator/chefs/index.ts'
 import { startControlPlane } from '../../coordinator/control-plane.ts'
 import { createGroups } from '../../coordinator/groups/index.ts'
 import { openLists } from '../../coordinator/orders/index.ts'
@@ -70,10 +71,20 @@ async function startCoordinator() {
   const plane = await startControlPlane(
     {
       ...{ network: made.network, certificate, numbers: defaultLeaseNumbers, probationMs: 0 },
+      countries: [],
       householdLimits: { nodesMax: 1_000, allocationsMax: 1_000 },
     },
     {
-      ...{ store, sealer, mesh, lists, bans: book, groups, orderSigner },
+      ...{
+        store,
+        sealer,
+        mesh,
+        lists,
+        bans: book,
+        groups,
+        orderSigner,
+        chefs: await openChefs({ store }),
+      },
       ...{ clock: systemClock, nowMs, wallMs: nowMs, audit: noAudit, logger },
     },
   )

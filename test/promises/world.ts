@@ -163,7 +163,12 @@ export class World {
     }
     const reconciler = createReconciler(defaultLeaseNumbers, {
       ...{ book, settling, brake, signer, clock, nowMs, logger: silentLogger },
-      ...{ wallMs: () => 0, mayOrder: () => true, isHeld: () => false, holders: { share() {}, touch() {} } },
+      ...{
+        wallMs: () => 0,
+        mayOrder: () => true,
+        isHeld: () => false,
+        holders: { share() {}, touch() {} },
+      },
       sessions: { nodes: sessions, send: (peer, message) => this.#send(peer, message) },
       images: { tend() {}, bundleOf: () => bundle },
       groups: {

@@ -3,6 +3,7 @@
  * it promised is read from its own records; what it knows is not helped by the world.
  */
 import { noAudit, openBanBook } from '../../coordinator/bans/index.ts'
+import { openChefs } from '../../coordinator/chefs/index.ts'
 import { type ControlPlane, startControlPlane } from '../../coordinator/control-plane.ts'
 import {
   createGroups,
@@ -104,9 +105,26 @@ export class SimCoordinator {
     })
     const host = internet.host({ peer: identity.peer, machine, life })
     this.#plane = await startControlPlane(
-      { network, certificate, numbers: defaultLeaseNumbers, probationMs, householdLimits },
       {
-        ...{ store, sealer, mesh: host.mesh, lists, bans, groups, orderSigner, audit: noAudit },
+        network,
+        certificate,
+        numbers: defaultLeaseNumbers,
+        probationMs,
+        householdLimits,
+        countries: [],
+      },
+      {
+        ...{
+          store,
+          sealer,
+          mesh: host.mesh,
+          lists,
+          bans,
+          groups,
+          orderSigner,
+          audit: noAudit,
+          chefs: await openChefs({ store }),
+        },
         ...{ clock, nowMs, wallMs, logger },
       },
     )

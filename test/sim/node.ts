@@ -6,6 +6,7 @@
 import { type Allocations, createAllocations, openSlotBook } from '../../node/allocations/index.ts'
 import { connectCoordinator } from '../../node/daemon/coordinator-link.ts'
 import { startLeaseWatch } from '../../node/daemon/lease-watch.ts'
+import { createOwnership } from '../../node/daemon/ownership.ts'
 import { createSimulatedEngine, type Engine } from '../../node/engine/index.ts'
 import type { BundleStore } from '../../protocol/chunk-store/index.ts'
 import type { Capacity } from '../../protocol/control/index.ts'
@@ -132,6 +133,7 @@ export class SimNode {
         bundles,
         remove: async (id: BundleId) => void this.#shelf.whole.delete(id),
       } as unknown as BundleStore,
+      ownership: createOwnership(undefined, { clock, logger: silentLogger }),
       security: { resend: () => undefined, taken: async () => undefined },
       line: { onUp: () => undefined, roundTrip: () => undefined },
       swarm: { addHints: () => undefined, announce: () => undefined } as unknown as Swarm,

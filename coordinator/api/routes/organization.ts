@@ -55,7 +55,7 @@ export function organizationRoutes(
       const { id } = tenants.organization(callerOf(request), request.params.organization_name)
       return {
         container_groups_quotas: {
-          container_replicas_quota: settings.replicasQuota,
+          container_replicas_quota: tenants.quotaOf(id) ?? settings.replicasQuota,
           container_replicas_used: groups.replicasOf(id),
         },
       }
