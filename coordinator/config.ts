@@ -65,6 +65,11 @@ export const configSchema = Type.Object({
     default: 10_000,
     minimum: 1,
   }),
+  allowAddresses: Type.Optional(
+    Type.Array(Type.String({ description: 'a range' }), {
+      description: 'private address ranges (CIDR) in which tenants’ webhooks may be',
+    }),
+  ),
   reconnectWindowMs: Type.Optional(
     duration({
       description:

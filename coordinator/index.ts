@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createAddressPolicy } from '../protocol/address/index.ts'
 import { bootId, type Clock, systemClock } from '../protocol/clock.ts'
 import { PotluckError } from '../protocol/errors.ts'
 import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
@@ -20,6 +21,7 @@ import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
+import { createQueues, openJobs } from './queues/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { openSealer } from './secrets/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
@@ -77,6 +79,8 @@ export async function run(
     { replicasQuota: config.replicasQuota },
     { store, sealer, logger, wallNowMs: wallMs },
   )
+  const jobs = await openJobs({}, { store, wallNowMs: wallMs })
+  const queues = await createQueues({}, { store, jobs, wallNowMs: wallMs })
   const lists = await openLists(
     { caches: config.caches as PeerId[] },
     { store, sealer, signer: orderSigner, ...certificate, nowMs },
@@ -119,7 +123,11 @@ export async function run(
   )
   stack.defer(stopHelper)
   const api = await createApi({
-    ...{ logger, tenants, groups, view: plane.view },
+    ...{ logger, tenants, groups, queues, view: plane.view },
+    addresses: createAddressPolicy({
+      allow: config.allowAddresses ?? [],
+      setting: "the coordinator's allowAddresses",
+    }),
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,

@@ -2,20 +2,24 @@
 import { expect } from 'chai'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { Compile } from 'typebox/compile'
+import { createAddressPolicy } from '../../protocol/address/index.ts'
 import type { GroupId, InstanceId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
 import {
   type ControlPlaneView,
   createGroups,
+  type FreeNode,
   type Groups,
   type ImageView,
   type InstanceView,
   machineIdOf,
   NotOfferedError,
 } from '../groups/index.ts'
+import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
+import { watchAnswers } from './answers.fixture.ts'
 import { type ApiSettings, createApi } from './index.ts'
 import { ProblemSchema } from './problems.ts'
 
@@ -23,16 +27,24 @@ export type FakeView = ControlPlaneView & {
   readonly images: Map<GroupId, ImageView>
   readonly running: Map<GroupId, InstanceView[]>
   problem: string | undefined
+  lent: FreeNode[]
 }
 
 export function createFakeView(): FakeView {
   const images = new Map<GroupId, ImageView>()
   const running = new Map<GroupId, InstanceView[]>()
+  const change = (id: InstanceId, changes: Partial<InstanceView>): void => {
+    for (const [group, instances] of running) {
+      const next = instances.map((item) => (item.id === id ? { ...item, ...changes } : item))
+      running.set(group, next)
+    }
+  }
   const refuse = (what: string) => () => Promise.reject(new NotOfferedError(what))
   const view: FakeView = {
     images,
     running,
     problem: undefined,
+    lent: [],
     instances: (group) => running.get(group) ?? [],
     image: (group) => images.get(group),
     placementProblem: () => view.problem,
@@ -40,8 +52,10 @@ export function createFakeView(): FakeView {
       const none = { milliCpus: 0, memoryBytes: 0, storageBytes: 0, gpus: 0 }
       return { nodes: 0, nodesConnected: 0, ...none }
     },
-    reallocate: refuse('reallocate'),
-    recreate: refuse('recreate'),
+    nodes: () => view.lent,
+    setDeletionCost: async (id, deletionCost) => change(id, { deletionCost }),
+    reallocate: async (id) => change(id, { state: 'stopping' }),
+    recreate: async (id) => change(id, { state: 'creating' }),
     restart: refuse('restart'),
   }
   return view
@@ -68,6 +82,7 @@ export function fakeInstance(slot: number, changes: Partial<InstanceView> = {}):
     bytesFromPeers: 600,
     bytesServed: 0,
     restarts: 0,
+    deletionCost: 0,
     ...changes,
   }
 }
@@ -75,6 +90,7 @@ export function fakeInstance(slot: number, changes: Partial<InstanceView> = {}):
 export type TestApi = Readonly<{
   app: FastifyInstance
   groups: Groups
+  queues: Queues
   tenants: Tenants
   view: FakeView
   store: Store
@@ -103,9 +119,16 @@ export async function startApi({
   const { key } = await tenants.makeKey('acme', 'test')
   const { key: foreignKey } = await tenants.makeKey('globex', 'test')
   const groups = await createGroups({ replicasQuota: 1_000 }, { store, sealer, logger })
+  const jobs = await openJobs({}, { store })
+  const queues = await createQueues({}, { store, jobs })
   const view = createFakeView()
+  const addresses = createAddressPolicy()
   const all = { ratePerMinute: 0, ...settings }
-  const app = await createApi({ groups, tenants, view, logger, settings: all })
+  const app = await createApi({
+    ...{ groups, queues, tenants, view, addresses, logger },
+    settings: all,
+  })
+  watchAnswers(app)
   const call: TestApi['call'] = (method, path, body, options = {}) =>
     app.inject({
       method: method as 'GET',
@@ -123,7 +146,7 @@ export async function startApi({
         ...options.headers,
       },
     })
-  return { app, groups, tenants, view, store, key, foreignKey, call }
+  return { app, groups, queues, tenants, view, store, key, foreignKey, call }
 }
 
 /** A valid body of a POST. Containers may be changed field by field. */

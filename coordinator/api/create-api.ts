@@ -15,13 +15,16 @@ import type { Logger } from '../../protocol/log/index.ts'
 import { PathNotFoundError } from './errors.ts'
 import { guardAccess, guardLoad } from './guards.ts'
 import { parseJsonBodies } from './json-body.ts'
+import { documentAnswers, openapiInfo } from './openapi.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
 import { instanceRoutes } from './routes/instances.ts'
+import { jobRoutes } from './routes/jobs.ts'
 import { organizationRoutes } from './routes/organization.ts'
+import { queueRoutes } from './routes/queues.ts'
 import { type ApiSettings, defaultApiSettings } from './settings.ts'
-import { createCheck } from './validation.ts'
+import { createCheck, queryReader } from './validation.ts'
 
 /** What clients put after `http://host:port` into their `baseUrl`. */
 export const apiPrefix = '/api/public'
@@ -47,7 +50,7 @@ export async function createApi({
   parseJsonBodies(app)
   logRequests(app, log)
   await app.register(rateLimit, { global: false })
-  await app.register(swagger, { openapi: openapiInfo })
+  await app.register(swagger, { openapi: openapiInfo, transform: documentAnswers })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy })
   await app.register(
     async (scoped) => {
@@ -55,6 +58,8 @@ export async function createApi({
       guardAccess(scoped, settings, parts)
       containerGroupRoutes(api, context)
       instanceRoutes(api, context)
+      queueRoutes(api, context)
+      jobRoutes(api, context)
       organizationRoutes(api, context)
     },
     { prefix: apiPrefix },
@@ -66,23 +71,6 @@ export async function createApi({
 /** The plugin's own policy would send browsers to HTTPS, which a private network may not have. */
 const docsPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
-
-const openapiInfo = {
-  openapi: '3.1.0',
-  info: {
-    title: 'Potluck',
-    version: '0.1.0',
-    description: 'Container groups on the machines of chefs. Clients of SaladCloud work unchanged.',
-  },
-  servers: [{ url: '/' }],
-  components: {
-    securitySchemes: {
-      ApiKeyAuth: { type: 'apiKey' as const, in: 'header' as const, name: 'Salad-Api-Key' },
-      Bearer: { type: 'http' as const, scheme: 'bearer' },
-    },
-  },
-  security: [{ ApiKeyAuth: [] }, { Bearer: [] }],
-}
 
 function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
   const app = fastify({
@@ -101,9 +89,11 @@ function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
       answer(error, request, reply, log)
     },
   })
-  app.setValidatorCompiler(({ schema }) => {
+  app.setValidatorCompiler(({ schema, httpPart }) => {
     const check = createCheck(schema as TSchema)
-    return (value: unknown) => {
+    const read = httpPart === 'querystring' ? queryReader(schema as TSchema) : (it: unknown) => it
+    return (given: unknown) => {
+      const value = read(given)
       check(value)
       return { value }
     }
@@ -116,8 +106,9 @@ function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
   })
   // Without a charset, which SaladCloud's SDK does not know to be JSON still.
   app.addHook('onSend', async (_request, reply, payload) => {
-    const type = reply.getHeader('content-type')
-    if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')
+    const type = String(reply.getHeader('content-type') ?? '')
+    const bare = type.replace('; charset=utf-8', '')
+    if (/[/+]json$/.test(bare)) reply.header('content-type', bare)
     return payload
   })
   return app

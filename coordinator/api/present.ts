@@ -143,6 +143,7 @@ export function presentInstance(instance: InstanceView): InstanceJson {
     version: instance.version,
     ready: instance.ready,
     started: instance.started,
+    deletion_cost: instance.deletionCost,
     ...(bytesTotal > 0
       ? { pulling_progress: Math.min(100, Math.floor((1_000 * bytesDone) / bytesTotal) / 10) }
       : {}),

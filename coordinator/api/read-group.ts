@@ -12,7 +12,7 @@ import {
   gpuClassById,
   imageReferenceProblem,
 } from '../groups/index.ts'
-import { keptRestarts, readKept, readLogging } from './read-kept.ts'
+import { keptRestarts, patchableNames, readKept, readLogging } from './read-kept.ts'
 import type {
   CreateGroupBody,
   PatchGroupBody,
@@ -95,7 +95,7 @@ export function readPatch(
     ...group.kept,
     ...(caching === undefined ? {} : { image_caching: caching }),
   }
-  const kept = readKept(body, before, problems)
+  const kept = readKept(body, before, problems, patchableNames)
   const { display_name: displayName, replicas, country_codes: countryCodes } = body
   const change: GroupChange = {
     ...(displayName === undefined ? {} : { displayName: displayName ?? group.name }),

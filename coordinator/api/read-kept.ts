@@ -6,6 +6,7 @@ import type { TSchema } from 'typebox'
 import {
   LivenessProbeSchema,
   LoggingSchema,
+  NetworkingPatchSchema,
   NetworkingSchema,
   QueueAutoscalerSchema,
   QueueConnectionSchema,
@@ -33,6 +34,10 @@ const kept: Readonly<Record<string, TSchema>> = {
   'scheduled-scaling-enabled': {} as TSchema,
 }
 
+const keptNames = Object.keys(kept)
+/** What a PATCH may change; a group's queue is fixed when the group is made. */
+export const patchableNames = keptNames.filter((name) => name !== 'queue_connection')
+
 /** Kept fields that are fixed when a container is made, or that its traffic depends on. */
 const restarting = new Set(['liveness_probe', 'readiness_probe', 'startup_probe', 'networking'])
 
@@ -40,21 +45,33 @@ const restarting = new Set(['liveness_probe', 'readiness_probe', 'startup_probe'
  * `before` with what `body` says of the kept fields: absent stays, null goes, an object replaces.
  * Only `networking` merges, because its PATCH knows no more than the port.
  */
-export function readKept(body: Plain, before: Plain, problems: ProblemList): Plain {
+export function readKept(
+  body: Plain,
+  before: Plain,
+  problems: ProblemList,
+  names: readonly string[] = keptNames,
+): Plain {
   const after: Record<string, unknown> = { ...before }
-  for (const [name, schema] of Object.entries(kept)) {
+  for (const name of names) {
+    const schema = kept[name]
     const value = body[name]
     if (value === undefined) continue
     if (value === null) {
       delete after[name]
       continue
     }
-    const old = name === 'networking' ? before[name] : undefined
-    const merged = isPlain(old) && isPlain(value) ? { ...old, ...withoutNulls(value) } : value
+    const isMerged = name === 'networking' && names === patchableNames
+    const merged = isMerged ? mergeNetworking(before[name], value) : value
     after[name] = tidy(merged, schema as unknown as Shape)
     checkField(name, after[name], problems)
   }
   return after
+}
+
+/** What its PATCH does not know was not checked, and must not get in. */
+function mergeNetworking(before: unknown, patch: unknown): unknown {
+  const known = tidy(patch, NetworkingPatchSchema as unknown as Shape) as Plain
+  return { ...(isPlain(before) ? before : {}), ...withoutNulls(known) }
 }
 
 /** Whether containers must be made anew for the change from `before` to `after`. */

@@ -12,6 +12,7 @@ import type { Images } from '../images/index.ts'
 import { describeChoice } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Placement, PlacementState, SlotRecord } from '../slots/index.ts'
+import { freeNodes } from './free-nodes.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { SlotBook } from './slot-book.ts'
 
@@ -19,7 +20,7 @@ export type ControlPlaneViewComponents = Readonly<{
   book: SlotBook
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
-  reconciler: Pick<Reconciler, 'unplaced'>
+  reconciler: Pick<Reconciler, 'unplaced' | 'ask'>
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -64,6 +65,7 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
       bytesFromPeers: report?.bytesFromPeers ?? 0,
       bytesServed: report?.bytesServed ?? 0,
       restarts: report?.restarts ?? 0,
+      deletionCost: placement.deletionCost ?? 0,
     } satisfies InstanceView
   }
   const notOffered = (what: string) => async (): Promise<never> => {
@@ -102,8 +104,12 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
         gpus: sum(({ gpus }) => gpus.length),
       }
     },
-    reallocate: notOffered('reallocate'),
-    recreate: notOffered('recreate'),
+    nodes: () => freeNodes(book, sessions.nodes),
+    setDeletionCost: (instance, cost) => {
+      return reconciler.ask(instance, { do: 'set-deletion-cost', cost })
+    },
+    reallocate: (instance) => reconciler.ask(instance, { do: 'reallocate' }),
+    recreate: (instance) => reconciler.ask(instance, { do: 'recreate' }),
     restart: notOffered('restart'),
   }
 }

@@ -6,7 +6,15 @@
  */
 import type { Clock } from '../../protocol/clock.ts'
 import { type Beat, leaseNumbers, type Renewal } from '../../protocol/control/index.ts'
-import type { BundleId, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
+import { PotluckError } from '../../protocol/errors.ts'
+import {
+  type BundleId,
+  type GroupId,
+  type InstanceId,
+  type PeerId,
+  parseSlotId,
+  type SlotId,
+} from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
@@ -16,6 +24,11 @@ import type { Sessions } from '../sessions/index.ts'
 import type { LeaseNumbers, SlotRecord } from '../slots/index.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
 import type { Holders } from './holders.ts'
+import {
+  createInstanceRequests,
+  type InstanceRequest,
+  type InstanceRequests,
+} from './instance-requests.ts'
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
 import type { OrderBuilder } from './order-builder.ts'
 import { planSlots } from './plan.ts'
@@ -29,6 +42,11 @@ export interface Reconciler {
   kick(): void
   /** The leases that a beat renews. */
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[]
+  /**
+   * What a tenant asks of one instance; resolves when the record of it is durable.
+   * @throws {InstanceGoneError} @throws {InstanceUnreachableError}
+   */
+  ask(instance: InstanceId, request: InstanceRequest): Promise<void>
   /** Groups with slots that no node can take now. */
   readonly unplaced: ReadonlyMap<GroupId, Choice>
   readonly settled: boolean
@@ -71,6 +89,7 @@ class Loop implements Reconciler {
   readonly #renewals: LeaseRenewals
   readonly #deliveries: Deliveries
   readonly #applier: PlanApplier
+  readonly #requests: InstanceRequests
   readonly #stopped = new AbortController()
   #unplaced: ReadonlyMap<GroupId, Choice> = new Map()
   #nap = new AbortController()
@@ -87,6 +106,15 @@ class Loop implements Reconciler {
       deliveries: this.#deliveries,
       renewals: this.#renewals,
       leaseEndMs: (slot) => this.#leaseEnd(slot),
+    })
+    this.#requests = createInstanceRequests({
+      book: parts.book,
+      contextOf: ({ slot }) => ({
+        ...{ nowMs: parts.nowMs(), wallMs: parts.wallMs(), leaseEndMs: this.#leaseEnd(slot) },
+        version: parts.groups.byId(parseSlotId(slot).group)?.version ?? 0,
+      }),
+      recreate: (record) => this.#recreate(record),
+      kick: () => this.kick(),
     })
   }
 
@@ -107,6 +135,10 @@ class Loop implements Reconciler {
     return this.#renewals.renew(peer, beat)
   }
 
+  ask(instance: InstanceId, request: InstanceRequest): Promise<void> {
+    return this.#requests.ask(instance, request)
+  }
+
   start(): void {
     this.#running = this.#run()
   }
@@ -115,6 +147,7 @@ class Loop implements Reconciler {
     this.#stopped.abort()
     this.#nap.abort()
     await this.#running
+    this.#requests.close(new PotluckError('STOPPING', 'the coordinator is about to stop'))
   }
 
   async #run(): Promise<void> {
@@ -140,6 +173,7 @@ class Loop implements Reconciler {
     const { groups, images, book, settling, sessions, nowMs } = this.#parts
     settling.update(nowMs(), (node) => sessions.nodes.get(node)?.connected ?? false)
     images.tend(groups.all(), bundlesIn(book.slots.values()))
+    await this.#requests.carryOut()
     for (let round = 0; round < roundsMax && !this.#stopped.signal.aborted; round++) {
       const plan = planSlots({
         nowMs: nowMs(),
@@ -156,6 +190,12 @@ class Loop implements Reconciler {
     }
     this.#parts.holders.share()
     this.#deliveries.forget()
+  }
+
+  async #recreate({ slot, placement }: SlotRecord): Promise<void> {
+    if (!placement || !this.#parts.sessions.nodes.get(placement.node)?.connected) return
+    const { node, resources } = placement
+    await this.#applier.apply([{ do: 'allocate', slot, node, gpuUuids: resources.gpuUuids }])
   }
 
   /** A lease that is not known was given before the start: it ends when those have all run out. */

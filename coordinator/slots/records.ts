@@ -41,6 +41,8 @@ const placementFields = {
   state: PlacementStateSchema,
   /** Wall-clock time of the last change of `state`, for display. */
   stateSinceMs: CountSchema(),
+  /** When its group shrinks, the lowest goes first; absent: 0. */
+  deletionCost: Type.Optional(CountSchema(100_000)),
 }
 
 /** The newest epoch of a slot, on its node. */

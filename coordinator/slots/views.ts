@@ -42,6 +42,8 @@ export type Held = Readonly<{
 export type NodeView = Readonly<{
   node: PeerId
   household: string
+  /** Lower-case ISO 3166-1, of the address that is seen; absent: not known. */
+  country?: string | undefined
   /** It said hello on a stream that is open. */
   connected: boolean
   /** Coordinator's time of its last hello: what it was ordered before may be lost to it. */

@@ -7,7 +7,12 @@ export {
   createAddressPolicy,
   parseAddressRanges,
 } from './address-policy.ts'
-export { AddressRangeError, AddressRefusedError, AddressUnresolvedError } from './errors.ts'
+export {
+  AddressRangeError,
+  AddressRefusedError,
+  AddressUnresolvedError,
+  AddressUrlError,
+} from './errors.ts'
 export {
   createGuardedDispatcher,
   type GuardedDispatcherComponents,
@@ -15,3 +20,4 @@ export {
   type Resolve,
   resolveBySystem,
 } from './guarded-dispatcher.ts'
+export { checkTenantUrl } from './tenant-url.ts'

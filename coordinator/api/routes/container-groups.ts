@@ -1,4 +1,12 @@
 /** Container groups over HTTP: every answer to a write is sent after the write is on disk. */
+import { errorCode } from '../../../protocol/errors.ts'
+import {
+  type GroupInput,
+  type GroupRecord,
+  type ProjectScope,
+  queueNameOf,
+} from '../../groups/index.ts'
+import { RequestInvalidError } from '../errors.ts'
 import { callerOf } from '../guards.ts'
 import { mergePatchMediaType } from '../json-body.ts'
 import { presentGroup } from '../present.ts'
@@ -63,7 +71,8 @@ function addCollection(app: ApiInstance, context: RouteContext): void {
     async (request, reply) => {
       const { organization_name, project_name } = request.params
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
-      const group = await groups.create(scope, readCreate(request.body, settings.limits))
+      const input = readCreate(request.body, settings.limits)
+      const group = await createInProject(scope, input, context)
       const path = `/organizations/${scope.organization}/projects/${scope.project}/containers/${group.name}`
       return reply
         .code(201)
@@ -71,6 +80,23 @@ function addCollection(app: ApiInstance, context: RouteContext): void {
         .send(presentGroup(group, settings, context))
     },
   )
+}
+
+/** A group that serves a queue is made while that queue cannot go. */
+async function createInProject(
+  scope: ProjectScope,
+  input: GroupInput,
+  { groups, queues }: RouteContext,
+): Promise<GroupRecord> {
+  const queue = queueNameOf(input)
+  if (queue === undefined) return groups.create(scope, input)
+  try {
+    return await queues.hold(scope, queue, () => groups.create(scope, input))
+  } catch (error) {
+    if (errorCode(error) !== 'QUEUE_NOT_FOUND') throw error
+    const problem = `must be the name of a queue of this project, as GET …/queues lists them; got ${JSON.stringify(queue)}`
+    throw new RequestInvalidError({ 'queue_connection.queue_name': [problem] })
+  }
 }
 
 function addGroup(app: ApiInstance, context: RouteContext): void {
@@ -104,6 +130,7 @@ function addGroup(app: ApiInstance, context: RouteContext): void {
           'Image, command, environment, resources, probes and networking make a new version, which replaces every instance; the rest does not.',
         tags,
         consumes: [mergePatchMediaType, 'application/json'],
+        produces: [mergePatchMediaType],
         params: GroupParams,
         body: patchGroupSchema(settings.limits),
         response: { 200: GroupSchema, ...bodyProblems },

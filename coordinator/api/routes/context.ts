@@ -4,7 +4,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import Type from 'typebox'
+import type { AddressPolicy } from '../../../protocol/address/index.ts'
 import type { ControlPlaneView, Groups } from '../../groups/index.ts'
+import type { Queues } from '../../queues/index.ts'
 import type { Tenants } from '../../tenants/index.ts'
 import { ProblemSchema } from '../problems.ts'
 import type { ApiSettings } from '../settings.ts'
@@ -12,7 +14,10 @@ import type { ApiSettings } from '../settings.ts'
 export type RouteContext = Readonly<{
   groups: Groups
   tenants: Tenants
+  queues: Queues
   view: ControlPlaneView
+  /** Where addresses that tenants name may lead. */
+  addresses: AddressPolicy
   settings: ApiSettings
 }>
 
@@ -37,11 +42,16 @@ export const InstanceParams = Type.Object({
   container_group_instance_id: name,
 })
 
+export const QueueParams = Type.Object({ ...ProjectParams.properties, queue_name: name })
+export const JobParams = Type.Object({ ...QueueParams.properties, queue_job_id: name })
+
 export const paths = {
   organization: '/organizations/:organization_name',
   groups: '/organizations/:organization_name/projects/:project_name/containers',
   group:
     '/organizations/:organization_name/projects/:project_name/containers/:container_group_name',
+  queues: '/organizations/:organization_name/projects/:project_name/queues',
+  queue: '/organizations/:organization_name/projects/:project_name/queues/:queue_name',
 } as const
 
 /** For the documentation: the statuses that any request may end in. */

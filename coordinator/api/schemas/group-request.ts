@@ -138,8 +138,11 @@ function potluckPatch() {
 
 const image = lineOf(1, 2_048)
 
-function command({ commandItemsMax, commandItemLengthMax }: ContainerLimits) {
-  return orNull(Type.Array(lineOf(1, commandItemLengthMax), { maxItems: commandItemsMax }))
+/** The contract's PATCH takes words a little longer than its POST does. */
+const patchedWordLengthMin = 1_024
+
+function command({ commandItemsMax }: ContainerLimits, wordLengthMax: number) {
+  return orNull(Type.Array(lineOf(1, wordLengthMax), { maxItems: commandItemsMax }))
 }
 
 function containerCreate(limits: ContainerLimits) {
@@ -147,7 +150,7 @@ function containerCreate(limits: ContainerLimits) {
   return Type.Object({
     image,
     image_caching: Type.Optional(Type.Boolean()),
-    command: Type.Optional(command(limits)),
+    command: Type.Optional(command(limits, limits.commandItemLengthMax)),
     environment_variables: Type.Optional(environment(limits).create),
     logging: Type.Optional(orNull(LoggingSchema)),
     priority: Type.Optional(PrioritySchema),
@@ -163,11 +166,12 @@ function containerCreate(limits: ContainerLimits) {
 }
 
 function containerPatch(limits: ContainerLimits) {
+  const wordLengthMax = Math.max(limits.commandItemLengthMax, patchedWordLengthMin)
   const { cpu, memory, gpu_classes, storage_amount, shm_size } = resourceFields(limits)
   return Type.Object({
     image: Type.Optional(orNull(image)),
     image_caching: Type.Optional(Type.Boolean()),
-    command: Type.Optional(command(limits)),
+    command: Type.Optional(command(limits, wordLengthMax)),
     environment_variables: Type.Optional(orNull(environment(limits).patch)),
     logging: Type.Optional(orNull(LoggingSchema)),
     priority: Type.Optional(PrioritySchema),
@@ -186,7 +190,10 @@ function containerPatch(limits: ContainerLimits) {
   })
 }
 
-const countryCodes = Type.Array(CountryCodeSchema, { maxItems: 500 })
+const countryCodes = Type.Array(CountryCodeSchema, {
+  ...{ minItems: 1, maxItems: 500 },
+  description: 'Absent or null: anywhere.',
+})
 
 /** The body of a POST. */
 export function createGroupSchema(limits: ContainerLimits) {

@@ -3,8 +3,10 @@ import Type, { type Static } from 'typebox'
 import {
   CountryCodeSchema,
   DisplayNameSchema,
+  lineOf,
   NameSchema,
   oneOf,
+  orNull,
   PrioritySchema,
   RestartPolicySchema,
   TimeSchema,
@@ -27,9 +29,15 @@ const FaultSchema = Type.Object({ code: Type.String(), message: Type.String() })
 
 export const GroupStateSchema = Type.Object({
   status: oneOf('pending', 'running', 'stopped', 'succeeded', 'failed', 'deploying'),
-  description: Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 1_000 }),
-  start_time: Type.String({ description: 'When it was last started, or made.' }),
-  finish_time: Type.String({ description: 'When it was stopped; until then its start time.' }),
+  description: orNull(lineOf(0, 1_000)),
+  start_time: Type.String({
+    format: 'date-time',
+    description: 'When it was last started, or made.',
+  }),
+  finish_time: Type.String({
+    format: 'date-time',
+    description: 'When it was stopped; until then its start time.',
+  }),
   instance_status_counts: Type.Object({
     allocating_count: count,
     creating_count: count,
@@ -107,6 +115,9 @@ export type GroupJson = Static<typeof GroupSchema>
 
 export const GroupCollectionSchema = Type.Object({ items: Type.Array(GroupSchema) })
 
+/** Instances with the lowest go first when a group is scaled in. */
+const DeletionCostSchema = Type.Integer({ minimum: 0, maximum: 100_000 })
+
 export const InstanceSchema = Type.Object(
   {
     id: UuidSchema,
@@ -117,6 +128,7 @@ export const InstanceSchema = Type.Object(
     ready: Type.Boolean(),
     started: Type.Boolean(),
     pulling_progress: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
+    deletion_cost: DeletionCostSchema,
     potluck: Type.Object({
       slot: count,
       term: count,

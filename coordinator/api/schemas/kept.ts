@@ -3,7 +3,7 @@
  * gateway, queue, schedules, log sinks. A client that sets them gets the contract's answers, and
  * `potluck.not_in_effect` tells the rest.
  */
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { lineOf, NameSchema, oneOf, oneOfOrNull, orNull } from './fields.ts'
 
 const port = Type.Integer({ minimum: 1, maximum: 65_535 })
@@ -97,7 +97,9 @@ export const LoggingSchema = Type.Object({
       Type.Object({
         compression: oneOf('none', 'gzip'),
         format: oneOf('json', 'json_lines'),
-        headers: Type.Optional(orNull(pairs)),
+        headers: Type.Optional(
+          Type.Unsafe<Static<typeof pairs> | null>({ ...orNull(pairs), default: [] }),
+        ),
         host: line,
         password: Type.Optional(orNull(line)),
         path: Type.Optional(orNull(line)),
