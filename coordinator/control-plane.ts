@@ -19,11 +19,12 @@ import {
   createOrderBuilder,
   createReconciler,
   createSettling,
+  observedBook,
   openSlotBook,
 } from './reconciler/index.ts'
 import type { Sealer } from './secrets/index.ts'
 import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
-import type { LeaseNumbers } from './slots/index.ts'
+import type { LeaseNumbers, SlotRecord } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
   network: Network
@@ -45,6 +46,8 @@ export type ControlPlaneComponents = Readonly<{
   nowMs: () => number
   wallMs: () => number
   logger: Logger
+  /** A slot's record has become durable. */
+  onSlot: (before: SlotRecord | undefined, after: SlotRecord) => void
 }>
 
 export interface ControlPlane {
@@ -70,7 +73,7 @@ export async function startControlPlane(
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
-  const book = await openSlotBook({ store })
+  const book = observedBook(await openSlotBook({ store }), components.onSlot)
   const keys = await openBlobKeys({ store, sealer })
 
   const shareCacheAddrs = (peer: PeerId): void => {

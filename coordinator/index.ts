@@ -25,8 +25,10 @@ import { createQueues, openJobs } from './queues/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { openSealer } from './secrets/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
+import { openSystemLog } from './system-log/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
 import { createCoordinatorClock } from './time/index.ts'
+import { openWebhookSecretKeys } from './webhooks/index.ts'
 
 export { type CoordinatorConfig, configSchema } from './config.ts'
 
@@ -81,6 +83,8 @@ export async function run(
   )
   const jobs = await openJobs({}, { store, wallNowMs: wallMs })
   const queues = await createQueues({}, { store, jobs, wallNowMs: wallMs })
+  const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
+  stack.defer(() => systemLog.stop())
   const lists = await openLists(
     { caches: config.caches as PeerId[] },
     { store, sealer, signer: orderSigner, ...certificate, nowMs },
@@ -110,7 +114,10 @@ export async function run(
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
     { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
-    { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
+    {
+      ...{ store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
+      onSlot: (before, after) => systemLog.onSlot(before, after),
+    },
   )
   stack.defer(() => plane.stop())
   const stopHelper = await startHelper(
@@ -123,7 +130,8 @@ export async function run(
   )
   stack.defer(stopHelper)
   const api = await createApi({
-    ...{ logger, tenants, groups, queues, view: plane.view },
+    ...{ logger, tenants, groups, queues, systemLog, view: plane.view },
+    webhookKeys: await openWebhookSecretKeys({ store, sealer, wallNowMs: wallMs }),
     addresses: createAddressPolicy({
       allow: config.allowAddresses ?? [],
       setting: "the coordinator's allowAddresses",

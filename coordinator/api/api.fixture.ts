@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { Compile } from 'typebox/compile'
 import { createAddressPolicy } from '../../protocol/address/index.ts'
+import { FakeClock } from '../../protocol/clock.ts'
 import type { GroupId, InstanceId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
@@ -18,7 +19,9 @@ import {
 } from '../groups/index.ts'
 import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
+import { openSystemLog, type SystemLog } from '../system-log/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
+import { openWebhookSecretKeys } from '../webhooks/index.ts'
 import { watchAnswers } from './answers.fixture.ts'
 import { type ApiSettings, createApi } from './index.ts'
 import { ProblemSchema } from './problems.ts'
@@ -91,6 +94,7 @@ export type TestApi = Readonly<{
   app: FastifyInstance
   groups: Groups
   queues: Queues
+  systemLog: SystemLog
   tenants: Tenants
   view: FakeView
   store: Store
@@ -123,9 +127,13 @@ export async function startApi({
   const queues = await createQueues({}, { store, jobs })
   const view = createFakeView()
   const addresses = createAddressPolicy()
+  const webhookKeys = await openWebhookSecretKeys({ store, sealer })
+  const wallMs = Date.now
+  const clock = new FakeClock()
+  const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
   const all = { ratePerMinute: 0, ...settings }
   const app = await createApi({
-    ...{ groups, queues, tenants, view, addresses, logger },
+    ...{ groups, queues, tenants, view, addresses, webhookKeys, systemLog, logger },
     settings: all,
   })
   watchAnswers(app)
@@ -146,7 +154,7 @@ export async function startApi({
         ...options.headers,
       },
     })
-  return { app, groups, queues, tenants, view, store, key, foreignKey, call }
+  return { app, groups, queues, systemLog, tenants, view, store, key, foreignKey, call }
 }
 
 /** A valid body of a POST. Containers may be changed field by field. */

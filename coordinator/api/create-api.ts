@@ -17,12 +17,15 @@ import { guardAccess, guardLoad } from './guards.ts'
 import { parseJsonBodies } from './json-body.ts'
 import { documentAnswers, openapiInfo } from './openapi.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
+import { availabilityRoutes } from './routes/availability.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { logRoutes } from './routes/logs.ts'
 import { organizationRoutes } from './routes/organization.ts'
 import { queueRoutes } from './routes/queues.ts'
+import { webhookSecretKeyRoutes } from './routes/webhook-secret-key.ts'
 import { type ApiSettings, defaultApiSettings } from './settings.ts'
 import { createCheck, queryReader } from './validation.ts'
 
@@ -61,6 +64,9 @@ export async function createApi({
       queueRoutes(api, context)
       jobRoutes(api, context)
       organizationRoutes(api, context)
+      availabilityRoutes(api, context)
+      webhookSecretKeyRoutes(api, context)
+      logRoutes(api, context)
     },
     { prefix: apiPrefix },
   )

@@ -1,6 +1,7 @@
 /** The reconciler: the loop that makes observed what is desired, and what the API sees of it. */
 export { createControlPlaneView } from './control-plane-view.ts'
 export { createHolders } from './holders.ts'
+export { observedBook } from './observed-book.ts'
 export { createOrderBuilder } from './order-builder.ts'
 export { createReconciler, defaultLeaseNumbers, type Reconciler } from './reconciler.ts'
 export { createSettling } from './settling.ts'

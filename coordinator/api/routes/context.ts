@@ -7,7 +7,9 @@ import Type from 'typebox'
 import type { AddressPolicy } from '../../../protocol/address/index.ts'
 import type { ControlPlaneView, Groups } from '../../groups/index.ts'
 import type { Queues } from '../../queues/index.ts'
+import type { SystemLog } from '../../system-log/index.ts'
 import type { Tenants } from '../../tenants/index.ts'
+import type { WebhookSecretKeys } from '../../webhooks/index.ts'
 import { ProblemSchema } from '../problems.ts'
 import type { ApiSettings } from '../settings.ts'
 
@@ -16,6 +18,8 @@ export type RouteContext = Readonly<{
   tenants: Tenants
   queues: Queues
   view: ControlPlaneView
+  systemLog: Pick<SystemLog, 'of'>
+  webhookKeys: WebhookSecretKeys
   /** Where addresses that tenants name may lead. */
   addresses: AddressPolicy
   settings: ApiSettings

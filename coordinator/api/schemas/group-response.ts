@@ -146,6 +146,12 @@ export const InstanceSchema = Type.Object(
   { title: 'ContainerGroupInstance' },
 )
 
+/** Closed, as the contract has it. Null: back to 0. */
+export const InstancePatchSchema = Type.Object(
+  { deletion_cost: Type.Optional(orNull(DeletionCostSchema)) },
+  { title: 'ContainerGroupInstancePatch', additionalProperties: false },
+)
+
 export type InstanceJson = Static<typeof InstanceSchema>
 
 export const InstanceCollectionSchema = Type.Object({ instances: Type.Array(InstanceSchema) })
