@@ -19,6 +19,7 @@ import { createLevelStore } from '../protocol/store/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
+import { readEndpoints } from './endpoints/index.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
 import { createQueues, openJobs } from './queues/index.ts'
@@ -85,6 +86,7 @@ export async function run(
   const queues = await createQueues({}, { store, jobs, wallNowMs: wallMs })
   const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
   stack.defer(() => systemLog.stop())
+  const endpoints = await readEndpoints(config.inferenceEndpoints)
   const lists = await openLists(
     { caches: config.caches as PeerId[] },
     { store, sealer, signer: orderSigner, ...certificate, nowMs },
@@ -130,7 +132,7 @@ export async function run(
   )
   stack.defer(stopHelper)
   const api = await createApi({
-    ...{ logger, tenants, groups, queues, systemLog, view: plane.view },
+    ...{ logger, tenants, groups, queues, endpoints, systemLog, view: plane.view },
     webhookKeys: await openWebhookSecretKeys({ store, sealer, wallNowMs: wallMs }),
     addresses: createAddressPolicy({
       allow: config.allowAddresses ?? [],

@@ -7,6 +7,7 @@ import { FakeClock } from '../../protocol/clock.ts'
 import type { GroupId, InstanceId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
+import { createEndpoints } from '../endpoints/index.ts'
 import {
   type ControlPlaneView,
   createGroups,
@@ -15,7 +16,6 @@ import {
   type ImageView,
   type InstanceView,
   machineIdOf,
-  NotOfferedError,
 } from '../groups/index.ts'
 import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
@@ -42,7 +42,6 @@ export function createFakeView(): FakeView {
       running.set(group, next)
     }
   }
-  const refuse = (what: string) => () => Promise.reject(new NotOfferedError(what))
   const view: FakeView = {
     images,
     running,
@@ -59,7 +58,7 @@ export function createFakeView(): FakeView {
     setDeletionCost: async (id, deletionCost) => change(id, { deletionCost }),
     reallocate: async (id) => change(id, { state: 'stopping' }),
     recreate: async (id) => change(id, { state: 'creating' }),
-    restart: refuse('restart'),
+    restart: async (id) => change(id, { restarts: 1 }),
   }
   return view
 }
@@ -112,10 +111,13 @@ export async function startApi({
   settings = {},
   store = createMemoryStore(),
   logger = silentLogger,
+  catalogue = [],
 }: Readonly<{
   settings?: Partial<ApiSettings>
   store?: Store
   logger?: Logger
+  /** Of inference endpoints. */
+  catalogue?: readonly object[]
 }> = {}): Promise<TestApi> {
   const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
   const tenants = await createTenants({ store })
@@ -127,13 +129,14 @@ export async function startApi({
   const queues = await createQueues({}, { store, jobs })
   const view = createFakeView()
   const addresses = createAddressPolicy()
+  const endpoints = createEndpoints(catalogue)
   const webhookKeys = await openWebhookSecretKeys({ store, sealer })
   const wallMs = Date.now
   const clock = new FakeClock()
   const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
   const all = { ratePerMinute: 0, ...settings }
   const app = await createApi({
-    ...{ groups, queues, tenants, view, addresses, webhookKeys, systemLog, logger },
+    ...{ groups, queues, endpoints, tenants, view, addresses, webhookKeys, systemLog, logger },
     settings: all,
   })
   watchAnswers(app)

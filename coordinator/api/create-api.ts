@@ -20,6 +20,7 @@ import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { availabilityRoutes } from './routes/availability.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
+import { inferenceEndpointRoutes } from './routes/inference-endpoints.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { logRoutes } from './routes/logs.ts'
@@ -63,6 +64,7 @@ export async function createApi({
       instanceRoutes(api, context)
       queueRoutes(api, context)
       jobRoutes(api, context)
+      inferenceEndpointRoutes(api, context)
       organizationRoutes(api, context)
       availabilityRoutes(api, context)
       webhookSecretKeyRoutes(api, context)

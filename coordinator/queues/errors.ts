@@ -34,14 +34,13 @@ export class QueueQuotaError extends PotluckError {
 }
 
 export class QueueInUseError extends PotluckError {
-  constructor(name: string, groups: readonly string[]) {
-    const shown = groups.slice(0, 5).map((group) => JSON.stringify(group))
-    const who =
-      shown.length > 0 ? `container group ${shown.join(', ')}` : 'a group that is being made'
+  /** @param users `container group "a"` */
+  constructor(name: string, users: readonly string[]) {
+    const who = users.length > 0 ? users.slice(0, 5).join(', ') : 'a group that is being made'
     super(
       'QUEUE_IN_USE',
-      `queue ${JSON.stringify(name)} serves ${who}; delete the group first, then the queue`,
-      { fields: { name, groups: groups.length } },
+      `queue ${JSON.stringify(name)} serves ${who}; delete what uses it first, then the queue`,
+      { fields: { name, users: users.length } },
     )
   }
 }

@@ -74,10 +74,10 @@ class JobBook implements Jobs {
 
   load(head: JobHead): void {
     this.#byId.set(head.id, head)
-    this.#shelf(head.queueId).put(head)
+    for (const shelf of this.#shelvesOf(head)) shelf.put(head)
   }
 
-  async create(queueId: string, { input, metadata, webhook }: JobInput): Promise<Job> {
+  async create(queueId: string, { input, metadata, webhook, owner }: JobInput): Promise<Job> {
     const shelf = this.#shelf(queueId)
     const arriving = this.#arriving.get(queueId) ?? new Set()
     if (shelf.unfinished + arriving.size >= this.#unfinishedMax) {
@@ -89,6 +89,7 @@ class JobBook implements Jobs {
       events: [{ action: 'created', atMs }],
       ...{ createdMs: atMs, updatedMs: atMs },
       ...(webhook === undefined ? {} : { webhook }),
+      ...(owner === undefined ? {} : { owner }),
     }
     const body: JobBody = {
       input: JSON.stringify(input),
@@ -105,13 +106,13 @@ class JobBook implements Jobs {
     return jobOf(head, body)
   }
 
-  async get(queueId: string, id: string): Promise<Job> {
-    const head = this.#head(queueId, id)
+  async get(queueId: string, id: string, owner?: string): Promise<Job> {
+    const head = this.#head(queueId, id, owner)
     return jobOf(head, await this.#body(head))
   }
 
-  async list(queueId: string, { page, pageSize }: PageAsked): Promise<JobPage> {
-    const shelf = this.#shelf(queueId)
+  async list(queueId: string, { page, pageSize }: PageAsked, owner?: string): Promise<JobPage> {
+    const shelf = this.#shelf(queueId, owner)
     const items: Job[] = []
     let bytes = 0
     for (const head of shelf.page(page, pageSize)) {
@@ -127,8 +128,8 @@ class JobBook implements Jobs {
     return { items, total: shelf.size }
   }
 
-  async cancel(queueId: string, id: string): Promise<JobHead> {
-    const { id: known } = this.#head(queueId, id)
+  async cancel(queueId: string, id: string, owner?: string): Promise<JobHead> {
+    const { id: known } = this.#head(queueId, id, owner)
     return this.#inTurn(known, () => this.#cancel(this.#head(queueId, known)))
   }
 
@@ -144,7 +145,7 @@ class JobBook implements Jobs {
       await this.#store.batch(some.flatMap((head) => this.#removal(head)))
       for (const head of some) this.#forget(head)
     }
-    this.#shelves.delete(queueId)
+    for (const key of this.#shelves.keys()) if (key.startsWith(queueId)) this.#shelves.delete(key)
   }
 
   async #add(head: JobHead, body: JobBody): Promise<void> {
@@ -180,12 +181,13 @@ class JobBook implements Jobs {
 
   #forget(head: JobHead): void {
     this.#byId.delete(head.id)
-    this.#shelf(head.queueId).remove(head)
+    for (const shelf of this.#shelvesOf(head)) shelf.remove(head)
   }
 
-  #head(queueId: string, id: string): JobHead {
+  #head(queueId: string, id: string, owner?: string): JobHead {
     const head = this.#byId.get(id.toLowerCase())
-    if (head?.queueId !== queueId) throw new JobNotFoundError(id)
+    const isTheirs = owner === undefined || head?.owner === owner
+    if (head?.queueId !== queueId || !isTheirs) throw new JobNotFoundError(id)
     return head
   }
 
@@ -195,10 +197,16 @@ class JobBook implements Jobs {
     return body
   }
 
-  #shelf(queueId: string): Shelf {
-    const found = this.#shelves.get(queueId) ?? new Shelf()
-    this.#shelves.set(queueId, found)
+  /** The queue's, or of it what `owner` sent. */
+  #shelf(queueId: string, owner?: string): Shelf {
+    const key = owner === undefined ? queueId : `${queueId}/${owner}`
+    const found = this.#shelves.get(key) ?? new Shelf()
+    this.#shelves.set(key, found)
     return found
+  }
+
+  #shelvesOf({ queueId, owner }: JobHead): readonly Shelf[] {
+    return [this.#shelf(queueId), ...(owner === undefined ? [] : [this.#shelf(queueId, owner)])]
   }
 }
 

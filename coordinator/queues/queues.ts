@@ -84,6 +84,11 @@ export async function createQueues(
       }
     },
     get: find,
+    find: (organization, project, name) =>
+      [...byId.values()].find((queue) => {
+        const isIt = queue.name === name && queue.project === project
+        return isIt && queue.organization === organization && !going.has(queue.id)
+      }),
     list: (scope) =>
       ofProject(scope)
         .filter(({ id }) => !going.has(id))

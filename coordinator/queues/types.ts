@@ -51,10 +51,12 @@ export const jobEventsMax = 1_000
 
 export const JobHeadSchema = Type.Object({
   id: UuidSchema,
-  /** The queue, or the endpoint, that the job is in. */
+  /** The queue that the job is in. */
   queueId: UuidSchema,
   /** Rises by one a job of the queue: jobs are handed out, and listed, in this order. */
   seq: CountSchema(Number.MAX_SAFE_INTEGER, 1),
+  /** The organization that sent it, where that is not the queue's: it came through an endpoint. */
+  owner: Type.Optional(UuidSchema),
   state: JobStateSchema,
   events: ListSchema(JobEventSchema, jobEventsMax),
   /** How often it was handed out. */
@@ -79,7 +81,12 @@ export const JobBodySchema = Type.Object({
 export type JobBody = Readonly<Static<typeof JobBodySchema>>
 
 /** Plain JSON. */
-export type JobInput = Readonly<{ input: unknown; metadata?: unknown; webhook?: string }>
+export type JobInput = Readonly<{
+  input: unknown
+  metadata?: unknown
+  webhook?: string
+  owner?: string
+}>
 
 export type Job = Readonly<{
   head: JobHead
@@ -92,16 +99,19 @@ export type JobPage = Readonly<{ items: readonly Job[]; total: number }>
 /** From 1; newest jobs first. */
 export type PageAsked = Readonly<{ page: number; pageSize: number }>
 
-/** The jobs of anything that has a queue's id. Every promise of a write resolves when it is durable. */
+/**
+ * The jobs of queues. With an `owner`, only those that this organization sent through an endpoint;
+ * without, all of the queue. Every promise of a write resolves when it is durable.
+ */
 export interface Jobs {
   /** @throws {QueueFullError} as many jobs as a queue may have are waiting or at work. */
   create(queueId: string, input: JobInput): Promise<Job>
   /** @throws {JobNotFoundError} */
-  get(queueId: string, id: string): Promise<Job>
+  get(queueId: string, id: string, owner?: string): Promise<Job>
   /** @throws {PageTooLargeError} the jobs of this page are too big for one answer. */
-  list(queueId: string, page: PageAsked): Promise<JobPage>
+  list(queueId: string, page: PageAsked, owner?: string): Promise<JobPage>
   /** Idempotent. @throws {JobNotFoundError} @throws {JobFinishedError} it ended in another way. */
-  cancel(queueId: string, id: string): Promise<JobHead>
+  cancel(queueId: string, id: string, owner?: string): Promise<JobHead>
   /** Jobs that wait or are at work. */
   lengthOf(queueId: string): number
   /** Removes the queue's jobs, whatever they are at. */
@@ -118,13 +128,15 @@ export interface Queues {
   create(scope: ProjectScope, input: QueueInput): Promise<QueueRecord>
   /** @throws {QueueNotFoundError} */
   get(scope: ProjectScope, name: string): QueueRecord
+  /** Whoever's it is. */
+  find(organization: string, project: string, name: string): QueueRecord | undefined
   /** The project's queues, by name. */
   list(scope: ProjectScope): readonly QueueRecord[]
   /** @throws {QueueNotFoundError} */
   update(scope: ProjectScope, name: string, change: QueueChange): Promise<QueueRecord>
   /**
    * With all its jobs.
-   * @throws {QueueNotFoundError} @throws {QueueInUseError} `usedBy` names groups, or one is being made.
+   * @throws {QueueNotFoundError} @throws {QueueInUseError} `usedBy` names somebody, or a group is being made.
    */
   delete(scope: ProjectScope, name: string, usedBy: () => readonly string[]): Promise<void>
   /**

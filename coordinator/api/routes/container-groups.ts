@@ -17,6 +17,7 @@ import { GroupCollectionSchema, GroupSchema } from '../schemas/group-response.ts
 import {
   type ApiInstance,
   accepted,
+  actionProblems,
   bodyProblems,
   commonProblems,
   GroupParams,
@@ -155,7 +156,7 @@ function addGroup(app: ApiInstance, context: RouteContext): void {
         summary: 'Delete a container group; its instances stop',
         tags,
         params: GroupParams,
-        response: { 202: accepted, ...commonProblems },
+        response: { 202: accepted, ...actionProblems },
       },
     },
     async (request, reply) => {
@@ -177,7 +178,7 @@ function addStartAndStop(app: ApiInstance, { groups, tenants }: RouteContext): v
           summary: `${action === 'start' ? 'Start' : 'Stop'} a container group; repeating it changes nothing`,
           tags,
           params: GroupParams,
-          response: { 202: accepted, ...commonProblems },
+          response: { 202: accepted, ...actionProblems },
         },
       },
       async (request, reply) => {

@@ -36,6 +36,17 @@ function usersOf(
   return groups.list(scope).filter((group) => queueNameOf(group) === name)
 }
 
+/** Who would be left without the queue, for people. */
+function namesOfUsers(context: RouteContext, scope: ProjectScope, name: string): readonly string[] {
+  const groups = usersOf(context, scope, name).map((group) => `container group "${group.name}"`)
+  const place = `${scope.organization}/${scope.project}/${name}`
+  const endpoints = context.endpoints
+    .list()
+    .filter(({ queue }) => queue === place)
+    .map((endpoint) => `inference endpoint "${endpoint.name}"`)
+  return [...groups, ...endpoints]
+}
+
 function addCollection(app: ApiInstance, context: RouteContext): void {
   const { queues, tenants, settings } = context
 
@@ -147,9 +158,7 @@ function addQueue(app: ApiInstance, context: RouteContext): void {
     async (request, reply) => {
       const { organization_name, project_name, queue_name } = request.params
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
-      await queues.delete(scope, queue_name, () =>
-        usersOf(context, scope, queue_name).map(({ name }) => name),
-      )
+      await queues.delete(scope, queue_name, () => namesOfUsers(context, scope, queue_name))
       return reply.code(202).send(undefined)
     },
   )
