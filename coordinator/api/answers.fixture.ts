@@ -95,12 +95,16 @@ export function watchAnswers(app: FastifyInstance): void {
     const answer = await inject(options)
     look({
       ...{ method: options.method ?? 'GET', url: options.url ?? '', status: answer.statusCode },
-      mediaType: String(answer.headers['content-type'] ?? ''),
+      mediaType: mediaTypeOf(answer.headers),
       body: answer.body,
     })
     return answer
   }
   app.inject = watched as unknown as FastifyInstance['inject']
+}
+
+function mediaTypeOf({ 'content-type': type }: Plain): string {
+  return typeof type === 'string' ? type : ''
 }
 
 function collect(
@@ -117,7 +121,7 @@ function collect(
   const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse
   response.writeHead = (...args: unknown[]) => {
     const headers = args.find((arg) => typeof arg === 'object' && arg !== null) as Plain | undefined
-    mediaType = String(headers?.['content-type'] ?? '')
+    mediaType = mediaTypeOf(headers ?? {})
     return writeHead(...args)
   }
   const write = response.write.bind(response) as (...args: unknown[]) => boolean

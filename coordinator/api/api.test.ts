@@ -117,6 +117,24 @@ describe('coordinator/api', () => {
       expect(JSON.stringify(group)).not.to.contain('registry_authentication')
     })
 
+    it('takes schedules under either name, and shows them under both', async () => {
+      const actions = [{ replicas: 1, schedule: '0 5 * * mon-fri' }]
+      const made = (await create({ potluck: { scaling_actions: actions } })).json()
+      expect(made).to.deep.include({
+        'scaling-actions': actions,
+        'scheduled-scaling-enabled': true,
+      })
+      expect(made.potluck.scaling_actions).to.deep.equal(actions)
+      const patch = async (body: object) =>
+        (await api.call('PATCH', `${containers}/hello`, body)).json()
+      const other = [{ replicas: 2, schedule: '*/5 * * * *' }]
+      const changed = await patch({ 'scaling-actions': other })
+      expect(changed.potluck.scaling_actions).to.deep.equal(other)
+      expect(changed.version).to.equal(1)
+      const gone = await patch({ potluck: { scaling_actions: null } })
+      expect(gone).to.deep.include({ 'scaling-actions': [], 'scheduled-scaling-enabled': false })
+    })
+
     it('reads each kind of registry credentials, once and sealed', async () => {
       const kinds = {
         basic: { username: 'u', password: 'p' },

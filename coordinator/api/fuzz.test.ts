@@ -10,11 +10,16 @@ describe('coordinator/api: fuzz from its OpenAPI', function () {
   })
 
   it('gets through to every operation, or it would prove nothing', async () => {
-    const seen = await fuzz({ coordinators: 16, requests: 250, seed: 5 })
-    const failing = [...seen].filter(([, statuses]) =>
-      [...statuses.keys()].every((it) => it >= 300),
-    )
-    expect(failing.map(([id, statuses]) => [id, ...statuses.keys()])).to.deep.equal([])
+    const succeeded = new Set<string>()
+    const seen = new Set<string>()
+    // Chance may leave one out once, not eight times.
+    for (let round = 0; round < 8 && (seen.size === 0 || succeeded.size < seen.size); round++) {
+      for (const [id, statuses] of await fuzz({ coordinators: 4, requests: 250 })) {
+        seen.add(id)
+        if ([...statuses.keys()].some((status) => status < 300)) succeeded.add(id)
+      }
+    }
+    expect([...seen].filter((id) => !succeeded.has(id))).to.deep.equal([])
     expect(seen.size).to.be.at.least(36)
   })
 })

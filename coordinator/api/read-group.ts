@@ -12,7 +12,13 @@ import {
   gpuClassById,
   imageReferenceProblem,
 } from '../groups/index.ts'
-import { keptRestarts, patchableNames, readKept, readLogging } from './read-kept.ts'
+import {
+  keptRestarts,
+  patchableNames,
+  readKept,
+  readLogging,
+  withScalingActions,
+} from './read-kept.ts'
 import type {
   CreateGroupBody,
   PatchGroupBody,
@@ -66,7 +72,11 @@ export function readCreate(body: CreateGroupBody, limits: ContainerLimits): Grou
     restartPolicy: body.restart_policy,
     countryCodes: [...new Set(body.country_codes ?? [])],
     extension: { ...defaultExtension, ...readExtension(body.potluck ?? {}) },
-    kept: readKept(body, caching === undefined ? {} : { image_caching: caching }, problems),
+    kept: readKept(
+      withScalingActions(body, problems),
+      caching === undefined ? {} : { image_caching: caching },
+      problems,
+    ),
   }
   problems.throwIfAny()
   return input
@@ -95,7 +105,8 @@ export function readPatch(
     ...group.kept,
     ...(caching === undefined ? {} : { image_caching: caching }),
   }
-  const kept = readKept(body, before, problems, patchableNames)
+  const asked = withScalingActions(body, problems)
+  const kept = readKept(asked, before, problems, patchableNames)
   const { display_name: displayName, replicas, country_codes: countryCodes } = body
   const change: GroupChange = {
     ...(displayName === undefined ? {} : { displayName: displayName ?? group.name }),

@@ -2,7 +2,9 @@
  * The parts of a request that are kept as they are, put in order: unknown keys left out, defaults
  * filled in, contradictions refused.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { TSchema } from 'typebox'
+import { scheduleProblem } from '../groups/index.ts'
 import {
   LivenessProbeSchema,
   LoggingSchema,
@@ -62,7 +64,9 @@ export function readKept(
     }
     const isMerged = name === 'networking' && names === patchableNames
     const merged = isMerged ? mergeNetworking(before[name], value) : value
-    after[name] = tidy(merged, schema as unknown as Shape)
+    const known = tidy(merged, schema as unknown as Shape)
+    // An action that is null is one that was left out.
+    after[name] = name.endsWith('_probe') ? withoutNulls(known as Plain) : known
     checkField(name, after[name], problems)
   }
   return after
@@ -72,6 +76,25 @@ export function readKept(
 function mergeNetworking(before: unknown, patch: unknown): unknown {
   const known = tidy(patch, NetworkingPatchSchema as unknown as Shape) as Plain
   return { ...(isPlain(before) ? before : {}), ...withoutNulls(known) }
+}
+
+/**
+ * `potluck.scaling_actions` is the contract's `scaling-actions` under a name that every language can
+ * say; they are one thing, kept once. Given by that name, they are meant to act.
+ */
+export function withScalingActions(body: Plain, problems: ProblemList): Plain {
+  const { scaling_actions: actions } = (body.potluck ?? {}) as Plain
+  if (actions === undefined) return body
+  const own = body['scaling-actions']
+  if (own !== undefined && !isDeepStrictEqual(own, actions ?? [])) {
+    problems.add('potluck.scaling_actions', 'must be the same as scaling-actions, or left out')
+  }
+  const enabled = body['scheduled-scaling-enabled'] ?? (actions as unknown[] | null)?.length !== 0
+  return {
+    ...body,
+    'scaling-actions': actions ?? [],
+    'scheduled-scaling-enabled': actions === null ? false : enabled,
+  }
 }
 
 /** Whether containers must be made anew for the change from `before` to `after`. */
@@ -93,6 +116,7 @@ export function readLogging(value: unknown, problems: ProblemList): unknown {
 }
 
 function checkField(name: string, value: unknown, problems: ProblemList): void {
+  if (name === 'scaling-actions') checkSchedules(value as readonly ScalingAction[], problems)
   if (!isPlain(value)) return
   if (name.endsWith('_probe')) {
     const actions = ['exec', 'grpc', 'http', 'tcp'].filter((action) => value[action])
@@ -107,6 +131,15 @@ function checkField(name: string, value: unknown, problems: ProblemList): void {
   const { min_replicas: min, max_replicas: max } = value
   if (name === 'queue_autoscaler' && Number(min) > Number(max)) {
     problems.add('queue_autoscaler.min_replicas', `must be at most max_replicas; got ${min}`)
+  }
+}
+
+type ScalingAction = Readonly<{ schedule: string; replicas: number }>
+
+function checkSchedules(actions: readonly ScalingAction[], problems: ProblemList): void {
+  for (const [index, { schedule }] of actions.entries()) {
+    const problem = scheduleProblem(schedule)
+    if (problem) problems.add(`scaling-actions[${index}].schedule`, problem)
   }
 }
 

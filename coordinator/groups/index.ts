@@ -5,5 +5,6 @@ export { InstanceGoneError, InstanceUnreachableError, NotOfferedError } from './
 export { type GpuClass, gpuClassById, gpuClasses, gpuClassOf } from './gpu-classes.ts'
 export { createGroups, type GroupsComponents, type GroupsInit } from './groups.ts'
 export { imageReferenceProblem } from './image-reference.ts'
+export { scheduleProblem } from './schedule.ts'
 export * from './types.ts'
 export * from './view.ts'

@@ -138,7 +138,7 @@ class JobBook implements Jobs {
   }
 
   async drop(queueId: string): Promise<void> {
-    await Promise.allSettled(this.#arriving.get(queueId) ?? [])
+    await Promise.allSettled([...(this.#arriving.get(queueId) ?? [])])
     const all = [...(this.#shelves.get(queueId)?.all() ?? [])]
     for (let at = 0; at < all.length; at += dropBatch) {
       const some = all.slice(at, at + dropBatch)

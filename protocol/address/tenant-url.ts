@@ -10,6 +10,8 @@ import { AddressUrlError } from './errors.ts'
 const schemes = ['https:', 'http:']
 
 /**
+ * Returns the URL if a tenant may name it.
+ *
  * @throws {AddressUrlError} it is no URL of http or https, or holds a user or a password.
  * @throws {AddressRefusedError} its host is an address that may not be connected to.
  */

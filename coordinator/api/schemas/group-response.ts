@@ -13,14 +13,14 @@ import {
   UuidSchema,
 } from './fields.ts'
 import {
-  LivenessProbeSchema,
   LoggingSchema,
-  NetworkingSchema,
   QueueAutoscalerSchema,
   QueueConnectionSchema,
-  ReadinessProbeSchema,
   ScalingActionsSchema,
-  StartupProbeSchema,
+  ShownLivenessProbeSchema,
+  ShownNetworkingSchema,
+  ShownReadinessProbeSchema,
+  ShownStartupProbeSchema,
 } from './kept.ts'
 
 const count = Type.Integer({ minimum: 0 })
@@ -49,7 +49,12 @@ export const GroupStateSchema = Type.Object({
 const ContainerSchema = Type.Object({
   command: Type.Array(Type.String()),
   environment_variables: Type.Record(Type.String(), Type.String()),
-  hash: Type.Optional(Type.String({ description: 'The digest that the image was resolved to.' })),
+  hash: Type.Optional(
+    Type.String({
+      pattern: '^sha\\d{1,3}:[a-fA-F0-9]{40,135}$',
+      description: 'The digest that the image was resolved to.',
+    }),
+  ),
   image: Type.String(),
   image_caching: Type.Optional(Type.Boolean()),
   logging: Type.Optional(LoggingSchema),
@@ -81,12 +86,10 @@ export const GroupSchema = Type.Object(
     country_codes: Type.Array(CountryCodeSchema),
     container: ContainerSchema,
     current_state: GroupStateSchema,
-    liveness_probe: Type.Optional(LivenessProbeSchema),
-    readiness_probe: Type.Optional(ReadinessProbeSchema),
-    startup_probe: Type.Optional(StartupProbeSchema),
-    networking: Type.Optional(
-      Type.Object({ ...NetworkingSchema.properties, dns: Type.String({ maxLength: 253 }) }),
-    ),
+    liveness_probe: Type.Optional(ShownLivenessProbeSchema),
+    readiness_probe: Type.Optional(ShownReadinessProbeSchema),
+    startup_probe: Type.Optional(ShownStartupProbeSchema),
+    networking: Type.Optional(ShownNetworkingSchema),
     queue_autoscaler: Type.Optional(QueueAutoscalerSchema),
     queue_connection: Type.Optional(QueueConnectionSchema),
     'scaling-actions': ScalingActionsSchema,
@@ -97,6 +100,7 @@ export const GroupSchema = Type.Object(
       strict: Type.Boolean(),
       min_upload_mbps: count,
       min_download_mbps: count,
+      scaling_actions: ScalingActionsSchema,
       image: Type.Object({
         state: oneOf('preparing', 'ready', 'failed'),
         bytes_done: count,
