@@ -92,6 +92,20 @@ describe('coordinator: requests about instances', () => {
     expect(await instances()).to.have.length(1)
   })
 
+  it('restarts the same container, under the same instance id and a new epoch', async () => {
+    const fake = await node()
+    await coordinator.request('POST', containersPath, groupBody())
+    const { id } = await running()
+    await coordinator.request('PATCH', `${at}/${id}`, { deletion_cost: 7 })
+    expect(fake.taken[0]?.restartNow).to.equal(undefined)
+    await ask(id, 'restart')
+    const order = await eventually('a second order', () => fake.taken[1])
+    expect(order).to.include({ epoch: 2, instance: id, restartNow: true })
+    await eventually('it runs on', async () => (await running()).id === id)
+    expect(await instances()).to.have.length(1)
+    expect((await instances())[0]?.deletion_cost).to.equal(7)
+  })
+
   it('keeps a deletion cost', async () => {
     await node()
     await coordinator.request('POST', containersPath, groupBody())

@@ -58,7 +58,6 @@ const statuses: Readonly<Record<string, number>> = {
   INSTANCE_UNREACHABLE: 409,
   RATE_LIMITED: 429,
   QUEUE_FULL: 429,
-  NOT_OFFERED: 501,
   OVERLOADED: 503,
   STOPPING: 503,
   ENDPOINT_UNAVAILABLE: 503,
@@ -105,7 +104,6 @@ const titles: Readonly<Record<number, string>> = {
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
-  501: 'Not Implemented',
   503: 'Service Unavailable',
 }
 

@@ -57,10 +57,3 @@ export class InstanceUnreachableError extends PotluckError {
     )
   }
 }
-
-/** Part of the contract that this version of Potluck does not offer. */
-export class NotOfferedError extends PotluckError {
-  constructor(what: string) {
-    super('NOT_OFFERED', `${what}: not offered by this version of Potluck`, { fields: { what } })
-  }
-}

@@ -100,10 +100,10 @@ export interface ControlPlaneView {
   nodes(): readonly FreeNode[]
   /** Durable when it resolves. @throws {InstanceGoneError} */
   setDeletionCost(instance: InstanceId, cost: number): Promise<void>
-  /** @throws {NotOfferedError} this version cannot do it. */
+  /** Another node. @throws {InstanceGoneError} */
   reallocate(instance: InstanceId): Promise<void>
-  /** @throws {NotOfferedError} */
+  /** A new container, on the same node. @throws {InstanceGoneError} @throws {InstanceUnreachableError} */
   recreate(instance: InstanceId): Promise<void>
-  /** @throws {NotOfferedError} */
+  /** The same container. @throws {InstanceGoneError} @throws {InstanceUnreachableError} */
   restart(instance: InstanceId): Promise<void>
 }

@@ -6,7 +6,6 @@ import {
   type InstanceView,
   type InstanceViewState,
   machineIdOf,
-  NotOfferedError,
 } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import { describeChoice } from '../scheduler/index.ts'
@@ -68,10 +67,6 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
       deletionCost: placement.deletionCost ?? 0,
     } satisfies InstanceView
   }
-  const notOffered = (what: string) => async (): Promise<never> => {
-    throw new NotOfferedError(what)
-  }
-
   return {
     instances(group: GroupId) {
       const shown: InstanceView[] = []
@@ -110,6 +105,6 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
     },
     reallocate: (instance) => reconciler.ask(instance, { do: 'reallocate' }),
     recreate: (instance) => reconciler.ask(instance, { do: 'recreate' }),
-    restart: notOffered('restart'),
+    restart: (instance) => reconciler.ask(instance, { do: 'restart' }),
   }
 }

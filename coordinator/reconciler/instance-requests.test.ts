@@ -50,7 +50,7 @@ describe('coordinator/reconciler: requests about instances', () => {
       createInstanceRequests({
         book,
         contextOf: () => context,
-        recreate: async (it) => {
+        order: async (it) => {
           recreated.push(it)
         },
         kick: () => {},

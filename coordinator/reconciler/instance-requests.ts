@@ -3,7 +3,7 @@
  * are carried out by the loop between two plans, so that no plan is made from a record that a request
  * is about to change.
  */
-import type { InstanceId } from '../../protocol/ids.ts'
+import { compareFence, type InstanceId } from '../../protocol/ids.ts'
 import { InstanceGoneError, InstanceUnreachableError } from '../groups/index.ts'
 import { applyAction, type SlotRecord, type TransitionContext } from '../slots/index.ts'
 import type { SlotBook } from './slot-book.ts'
@@ -12,6 +12,8 @@ export type InstanceRequest =
   | Readonly<{ do: 'reallocate' }>
   /** A new container on the same node, under a new instance id. */
   | Readonly<{ do: 'recreate' }>
+  /** The same container, stopped and started again. */
+  | Readonly<{ do: 'restart' }>
   | Readonly<{ do: 'set-deletion-cost'; cost: number }>
 
 /** SaladCloud's: how long a node that a tenant turned away does not get the slot again. */
@@ -21,7 +23,7 @@ const exclusionsMax = 16
 /** The slot's record after `request` about its placement. */
 export function withRequest(
   record: SlotRecord,
-  request: Exclude<InstanceRequest, Readonly<{ do: 'recreate' }>>,
+  request: Exclude<InstanceRequest, Readonly<{ do: 'recreate' | 'restart' }>>,
   context: TransitionContext,
 ): SlotRecord {
   const { placement, slot } = record
@@ -49,7 +51,7 @@ export type InstanceRequestsComponents = Readonly<{
   book: SlotBook
   contextOf: (record: SlotRecord) => TransitionContext
   /** A new epoch of the slot on the node that it is on, if that can be ordered now. */
-  recreate: (record: SlotRecord) => Promise<void>
+  order: (record: SlotRecord, what: 'recreate' | 'restart') => Promise<void>
   /** Something was asked: look soon. */
   kick: () => void
 }>
@@ -66,7 +68,7 @@ type Asked = Readonly<{
 export function createInstanceRequests({
   book,
   contextOf,
-  recreate,
+  order,
   kick,
 }: InstanceRequestsComponents): InstanceRequests {
   let asked: Asked[] = []
@@ -78,15 +80,18 @@ export function createInstanceRequests({
         ({ placement }) => placement?.instance === instance,
       )
       if (!record) throw new InstanceGoneError(instance)
-      if (request.do === 'recreate') await recreate(record)
-      else {
+      if (request.do === 'recreate' || request.do === 'restart') {
+        await order(record, request.do)
+        const { fence } = book.slots.get(record.slot) ?? {}
+        // No new epoch: it could not be ordered.
+        if (!fence || !record.fence || compareFence(fence, record.fence) <= 0) {
+          throw new InstanceUnreachableError(instance)
+        }
+      } else {
         // The lease of an epoch that is being given up must not grow meanwhile.
         book.mark([record.slot])
         await book.commit([withRequest(record, request, contextOf(record))])
       }
-      const now = book.slots.get(record.slot)?.placement?.instance
-      if (request.do === 'recreate' && now === instance)
-        throw new InstanceUnreachableError(instance)
       done.resolve()
       return true
     } catch (error) {

@@ -113,7 +113,7 @@ class Loop implements Reconciler {
         ...{ nowMs: parts.nowMs(), wallMs: parts.wallMs(), leaseEndMs: this.#leaseEnd(slot) },
         version: parts.groups.byId(parseSlotId(slot).group)?.version ?? 0,
       }),
-      recreate: (record) => this.#recreate(record),
+      order: (record, what) => this.#order(record, what),
       kick: () => this.kick(),
     })
   }
@@ -192,10 +192,11 @@ class Loop implements Reconciler {
     this.#deliveries.forget()
   }
 
-  async #recreate({ slot, placement }: SlotRecord): Promise<void> {
+  async #order({ slot, placement }: SlotRecord, what: 'recreate' | 'restart'): Promise<void> {
     if (!placement || !this.#parts.sessions.nodes.get(placement.node)?.connected) return
     const { node, resources } = placement
-    await this.#applier.apply([{ do: 'allocate', slot, node, gpuUuids: resources.gpuUuids }])
+    const anew = { do: 'allocate', slot, node, gpuUuids: resources.gpuUuids } as const
+    await this.#applier.apply([what === 'restart' ? { do: 'restart', slot } : anew])
   }
 
   /** A lease that is not known was given before the start: it ends when those have all run out. */

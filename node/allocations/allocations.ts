@@ -87,6 +87,8 @@ type Beginning = Readonly<{
   secrets: AllocationSecrets
   /** Boot clock. */
   deadlineMs: number
+  /** Taken now, not found after a crash: what it asks for once is still to be done. */
+  isNew: boolean
 }>
 
 const lapsed: Fault = { code: 'LEASE_LAPSED', message: 'the lease was not renewed in time' }
@@ -110,7 +112,7 @@ export function createAllocations(
   const beginning = new Map<InstanceId, number>()
   const tellGuard = (): Promise<void> => guard.allow(new Map([...docket.stopTimes(), ...beginning]))
 
-  const begin = async ({ signed, order, secrets, deadlineMs }: Beginning): Promise<void> => {
+  const begin = async ({ signed, order, secrets, deadlineMs, isNew }: Beginning): Promise<void> => {
     const image = secrets.manifestDigest
     const prior = docket.get(order.slot)
     // Held over the change of hands: between two epochs it must not be evicted either.
@@ -121,6 +123,7 @@ export function createAllocations(
         order,
         secrets,
         node,
+        restartsFirst: isNew && order.restartNow === true,
         keepsImage: (end) => reaper.keepsImage(order.slot, image, end),
         onChange: onReport,
       },
@@ -175,7 +178,7 @@ export function createAllocations(
     beginning.set(order.instance, deadlineMs)
     try {
       await tellGuard()
-      await begin({ signed, order, secrets, deadlineMs })
+      await begin({ signed, order, secrets, deadlineMs, isNew: true })
     } finally {
       beginning.delete(order.instance)
     }
@@ -187,7 +190,7 @@ export function createAllocations(
     if (deadlineMs <= clock.nowMs()) {
       throw new PotluckError('LEASE_LAPSED', 'the lease lapsed while the daemon was away')
     }
-    await begin({ signed, order, secrets: await unseal(keys, order), deadlineMs })
+    await begin({ signed, order, secrets: await unseal(keys, order), deadlineMs, isNew: false })
   }
 
   return {

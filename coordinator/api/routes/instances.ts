@@ -113,7 +113,7 @@ export function instanceRoutes(app: ApiInstance, { groups, tenants, view }: Rout
           summary: `${action} an instance`,
           tags,
           params: InstanceParams,
-          response: { 202: accepted, ...commonProblems, 409: ProblemSchema, 501: ProblemSchema },
+          response: { 202: accepted, ...commonProblems, 409: ProblemSchema },
         },
       },
       async (request, reply) => {
