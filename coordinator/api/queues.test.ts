@@ -1,5 +1,6 @@
 /** Queues and jobs over HTTP. */
 import { expect } from 'chai'
+import { QueueFullError } from '../queues/errors.ts'
 import { containers, expectProblem, groupBody, startApi, type TestApi } from './api.fixture.ts'
 
 const queues = '/organizations/acme/projects/web/queues'
@@ -116,6 +117,13 @@ describe('coordinator/api: queues', () => {
       expect(Object.keys(errors)).to.deep.equal([field])
     }
     expectProblem(await job({ input: 'x'.repeat(1 << 20) }), 413, 'BODY_TOO_LARGE')
+  })
+
+  it('429 when the queue is full, with when to come again', async () => {
+    api.queues.jobs.create = () => Promise.reject(new QueueFullError(1, 10))
+    const answer = await job({ input: 1 })
+    expectProblem(answer, 429, 'QUEUE_FULL')
+    expect(answer.headers['retry-after']).to.equal('10')
   })
 
   it('takes a webhook by its form and its address, and shows it where the SDK does not choke', async () => {

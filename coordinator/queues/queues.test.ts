@@ -75,9 +75,18 @@ describe('coordinator/queues', () => {
 
   it('deletes with all jobs, those that arrive meanwhile too, and ends what a crash cut short', async () => {
     const { id } = await queues.create(scope, named('work'))
+    const { promise: written, resolve: write } = Promise.withResolvers<void>()
+    const batch = store.batch.bind(store)
+    store.batch = async (operations) => {
+      const isJob = operations.some(({ type, key }) => type === 'put' && /^queue-jobs/.test(key))
+      if (isJob) await written
+      await batch(operations)
+    }
     const arriving = queues.jobs.create(id, { input: 'late' })
-    await queues.delete(scope, 'work', () => [])
-    await arriving
+    const deleted = queues.delete(scope, 'work', () => [])
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    write()
+    await Promise.all([arriving, deleted])
     const keys = async (): Promise<string[]> => {
       const found: string[] = []
       for await (const [key] of store.entries()) if (key.startsWith('queue')) found.push(key)
