@@ -111,6 +111,18 @@ describe('coordinator/api: errors', () => {
     ['potluck.min_upload_mbps', 'whole number', { potluck: { min_upload_mbps: '10mbit' } }],
     ['potluck.min_download_mbps', 'whole number', { potluck: { min_download_mbps: 1.5 } }],
     ['readiness_probe', 'exactly one of', { readiness_probe: {} }],
+    [
+      'container.logging.tcp.host',
+      'private address',
+      {},
+      { logging: { tcp: { host: '192.168.0.1', port: 514 } } },
+    ],
+    [
+      'container.logging.splunk.host',
+      'loopback',
+      {},
+      { logging: { splunk: { host: 'https://localhost:8088/', token: 't' } } },
+    ],
     ['country_codes', '1 to 500 items', { country_codes: [] }],
     [
       'scaling-actions[0].schedule',

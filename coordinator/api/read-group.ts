@@ -3,6 +3,7 @@
  * schema can say refused (image syntax, GPU classes, which credentials). Pure.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { AddressPolicy } from '../../protocol/address/index.ts'
 import type { RegistryCredentials } from '../../protocol/control/index.ts'
 import {
   type GroupChange,
@@ -31,6 +32,13 @@ const mib = 2 ** 20
 const defaultShmBytes = 64 * mib
 const defaultStorageBytes = 2 ** 30
 
+/** What the operator says of groups. */
+export type GroupReading = Readonly<{
+  limits: ContainerLimits
+  /** Where log sinks may be. */
+  addresses: AddressPolicy
+}>
+
 export const defaultExtension: GroupExtension = {
   lostAfterMs: 0,
   orphanAfterMs: 3_600_000,
@@ -40,7 +48,7 @@ export const defaultExtension: GroupExtension = {
 }
 
 /** @throws {RequestInvalidError} */
-export function readCreate(body: CreateGroupBody, limits: ContainerLimits): GroupInput {
+export function readCreate(body: CreateGroupBody, { limits, addresses }: GroupReading): GroupInput {
   const problems = new ProblemList()
   const { container } = body
   const { resources } = container
@@ -49,7 +57,7 @@ export function readCreate(body: CreateGroupBody, limits: ContainerLimits): Grou
   checkEnv(env, limits, problems)
   checkCommand(container.command, limits, problems)
   const credentials = readCredentials(container.registry_authentication, problems)
-  const logging = readLogging(container.logging, problems)
+  const logging = readLogging(container.logging, addresses, problems)
   const caching = container.image_caching
   const input: GroupInput = {
     name: body.name,
@@ -90,7 +98,7 @@ export function readPatch(
   body: PatchGroupBody,
   group: GroupRecord,
   opened: OpenedSecrets,
-  limits: ContainerLimits,
+  { limits, addresses }: GroupReading,
 ): GroupChange {
   const problems = new ProblemList()
   const container = body.container ?? {}
@@ -99,7 +107,7 @@ export function readPatch(
   checkCommand(container.command, limits, problems)
   if (container.image) checkImage(container.image, problems)
   const credentials = readCredentials(container.registry_authentication, problems)
-  const logging = readLogging(container.logging, problems)
+  const logging = readLogging(container.logging, addresses, problems)
   const caching = container.image_caching
   const before = {
     ...group.kept,

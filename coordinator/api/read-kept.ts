@@ -4,6 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { TSchema } from 'typebox'
+import { type AddressPolicy, checkTenantHost } from '../../protocol/address/index.ts'
+import { PotluckError } from '../../protocol/errors.ts'
 import { scheduleProblem } from '../groups/index.ts'
 import {
   LivenessProbeSchema,
@@ -105,12 +107,24 @@ export function keptRestarts(before: Plain, after: Plain): boolean {
 }
 
 /** `container.logging`, or null for none. */
-export function readLogging(value: unknown, problems: ProblemList): unknown {
+export function readLogging(
+  value: unknown,
+  addresses: AddressPolicy,
+  problems: ProblemList,
+): unknown {
   if (value === undefined || value === null) return value
   const logging = withoutNulls(tidy(value, LoggingSchema as unknown as Shape) as Plain)
   const names = Object.keys(logging)
   if (names.length > 1) {
     problems.add('container.logging', `must name one provider; got ${names.join(', ')}`)
+  }
+  for (const [provider, sink] of Object.entries(logging)) {
+    try {
+      checkTenantHost(String((sink as Plain).host), addresses)
+    } catch (error) {
+      if (!(error instanceof PotluckError)) throw error
+      problems.add(`container.logging.${provider}.host`, error.message)
+    }
   }
   return names.length === 0 ? null : logging
 }

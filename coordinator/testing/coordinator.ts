@@ -6,6 +6,7 @@ import { writeSeed } from '../../protocol/identity/index.ts'
 import type { PeerId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createNetwork, formatNetworkFile, type Network } from '../../protocol/network/index.ts'
+import { createAnswerCheck, type OpenApi } from '../api/answers.fixture.ts'
 import { run } from '../index.ts'
 import type { LeaseNumbers } from '../slots/index.ts'
 
@@ -78,6 +79,8 @@ export async function startCoordinator(
   )
   running.catch(ready.reject)
   const info = await ready.promise
+  const document = await fetch(new URL('/docs/json', String(info.baseUrl)))
+  const check = createAnswerCheck((await document.json()) as OpenApi)
   const apiKey = (await readFile(join(dataDir, 'api-keys', 'default'), 'utf8')).trim()
   return {
     addresses: info.addresses as string[],
@@ -92,6 +95,16 @@ export async function startCoordinator(
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       const text = await response.text()
+      const { pathname } = new URL(response.url)
+      const mediaType = response.headers.get('content-type') ?? ''
+      const broken = check({
+        method,
+        url: pathname,
+        status: response.status,
+        mediaType,
+        body: text,
+      })
+      if (broken) throw new Error(`${method} ${path}: ${broken}: ${text.slice(0, 300)}`)
       return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
     },
     async stop() {

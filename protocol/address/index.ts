@@ -20,4 +20,4 @@ export {
   type Resolve,
   resolveBySystem,
 } from './guarded-dispatcher.ts'
-export { checkTenantUrl } from './tenant-url.ts'
+export { checkTenantHost, checkTenantUrl } from './tenant-url.ts'

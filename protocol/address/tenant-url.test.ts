@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { classifyAddress, createAddressPolicy } from './index.ts'
-import { checkTenantUrl } from './tenant-url.ts'
+import { checkTenantHost, checkTenantUrl } from './tenant-url.ts'
 
 describe('protocol/address: URLs of tenants', () => {
   const policy = createAddressPolicy()
@@ -36,6 +36,31 @@ describe('protocol/address: URLs of tenants', () => {
         expect(() => checkTenantUrl(`http://${spell(bytes)}/`, policy)).to.throw(Error, 'address')
       }),
     )
+  })
+
+  it('takes hosts of log sinks by the same rules', () => {
+    for (const host of [
+      'logs.example',
+      'logs.example:514',
+      '8.8.8.8',
+      '2606:4700::1',
+      'https://a.example/x',
+    ]) {
+      checkTenantHost(host, policy)
+    }
+    for (const host of [
+      '127.0.0.1',
+      '10.0.0.1:514',
+      '::1',
+      '[fe80::1]',
+      'localhost',
+      '0x7f000001',
+    ]) {
+      expect(() => checkTenantHost(host, policy), host).to.throw(Error, 'address')
+    }
+    for (const host of ['', 'a b', 'u:p@a.example', 'ftp://a.example']) {
+      expect(() => checkTenantHost(host, policy), host).to.throw(Error, /must/)
+    }
   })
 
   it('takes no other scheme and no credentials, and does not repeat them', () => {

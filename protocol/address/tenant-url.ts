@@ -23,9 +23,32 @@ export function checkTenantUrl(text: string, policy: AddressPolicy): URL {
   if (url.username !== '' || url.password !== '') {
     throw new AddressUrlError('must not hold a user name or a password')
   }
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  checkHostname(url.hostname, policy)
+  return url
+}
+
+/**
+ * Returns if a tenant may name this host (of a log sink): a name, an address, or a URL.
+ *
+ * @throws {AddressUrlError} it is none of these.
+ * @throws {AddressRefusedError} it is an address that may not be connected to.
+ */
+export function checkTenantHost(text: string, policy: AddressPolicy): void {
+  if (text.includes('://')) {
+    checkTenantUrl(text, policy)
+    return
+  }
+  const bare = isIP(text) === 6 ? `[${text}]` : text
+  const url = URL.parse(`http://${bare}`)
+  if (url?.username !== '' || url.password !== '') {
+    throw new AddressUrlError('must be a host name, an address, or a URL of http or https')
+  }
+  checkHostname(url.hostname, policy)
+}
+
+function checkHostname(hostname: string, policy: AddressPolicy): void {
+  const host = hostname.replace(/^\[|\]$/g, '')
   // RFC 6761, section 6.3: such names are always the machine itself.
   if (/(^|\.)localhost\.?$/.test(host)) policy.check(host, '127.0.0.1')
   else if (isIP(host) !== 0) policy.check(host, host)
-  return url
 }

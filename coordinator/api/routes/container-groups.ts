@@ -35,7 +35,7 @@ export function containerGroupRoutes(app: ApiInstance, context: RouteContext): v
 }
 
 function addCollection(app: ApiInstance, context: RouteContext): void {
-  const { groups, tenants, settings } = context
+  const { groups, tenants, settings, addresses } = context
 
   app.get(
     paths.groups,
@@ -72,7 +72,7 @@ function addCollection(app: ApiInstance, context: RouteContext): void {
     async (request, reply) => {
       const { organization_name, project_name } = request.params
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
-      const input = readCreate(request.body, settings.limits)
+      const input = readCreate(request.body, { limits: settings.limits, addresses })
       const group = await createInProject(scope, input, context)
       const path = `/organizations/${scope.organization}/projects/${scope.project}/containers/${group.name}`
       return reply
@@ -101,7 +101,7 @@ async function createInProject(
 }
 
 function addGroup(app: ApiInstance, context: RouteContext): void {
-  const { groups, tenants, settings } = context
+  const { groups, tenants, settings, addresses } = context
 
   app.get(
     paths.group,
@@ -142,7 +142,7 @@ function addGroup(app: ApiInstance, context: RouteContext): void {
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
       const updated = await groups.update(scope, container_group_name, (group) => {
         const opened = { env: groups.openEnv(group), logging: groups.openLogging(group) }
-        return readPatch(request.body, group, opened, settings.limits)
+        return readPatch(request.body, group, opened, { limits: settings.limits, addresses })
       })
       return reply.type(mergePatchMediaType).send(presentGroup(updated, settings, context))
     },
