@@ -28,8 +28,17 @@ export async function createQueues(
   { store, jobs, wallNowMs = Date.now }: QueuesComponents,
 ): Promise<Queues> {
   const records = collection(store, 'queues', QueueRecordSchema)
-  const byId = new Map<string, QueueRecord>()
-  for await (const [id, record] of records.entries()) byId.set(id, record)
+  /** By project, then by name: requests ask for one, and lists for one project's. */
+  const projects = new Map<string, Map<string, QueueRecord>>()
+  const put = (queue: QueueRecord): void => {
+    const own = projects.get(queue.projectId) ?? new Map<string, QueueRecord>()
+    projects.set(queue.projectId, own.set(queue.name, queue))
+  }
+  const deleted: QueueRecord[] = []
+  for await (const [, record] of records.entries()) {
+    if (record.deletedMs === undefined) put(record)
+    else deleted.push(record)
+  }
   const inTurn = createTurns()
   /** Names on their way to the disk: taken all the same. */
   const pending = new Set<string>()
@@ -39,10 +48,8 @@ export async function createQueues(
   const holds = new Map<string, number>()
 
   const placeOf = ({ projectId }: ProjectScope, name: string): string => `${projectId}/${name}`
-  const ofProject = ({ projectId }: ProjectScope): QueueRecord[] =>
-    [...byId.values()].filter((queue) => queue.projectId === projectId)
   const find = (scope: ProjectScope, name: string): QueueRecord => {
-    const found = ofProject(scope).find((queue) => queue.name === name)
+    const found = projects.get(scope.projectId)?.get(name)
     if (!found || going.has(found.id)) throw new QueueNotFoundError(name, scope.project)
     return found
   }
@@ -50,22 +57,18 @@ export async function createQueues(
     await jobs.drop(queue.id)
     await records.delete(queue.id)
   }
-  for (const queue of [...byId.values()]) {
-    if (queue.deletedMs === undefined) continue
-    byId.delete(queue.id)
-    await remove(queue)
-  }
+  for (const queue of deleted) await remove(queue)
 
   return {
     jobs,
     async create(scope, input) {
       const place = placeOf(scope, input.name)
-      const own = ofProject(scope)
-      if (pending.has(place) || own.some(({ name }) => name === input.name)) {
+      const own = projects.get(scope.projectId)
+      if (pending.has(place) || own?.has(input.name)) {
         throw new QueueNameTakenError(input.name, scope.project)
       }
       const arriving = [...pending].filter((other) => other.startsWith(placeOf(scope, '')))
-      if (own.length + arriving.length >= queuesMax) {
+      if ((own?.size ?? 0) + arriving.length >= queuesMax) {
         throw new QueueQuotaError(scope.project, queuesMax)
       }
       pending.add(place)
@@ -77,20 +80,23 @@ export async function createQueues(
           ...{ ...input, createdMs: atMs, updatedMs: atMs },
         }
         await records.put(record.id, record)
-        byId.set(record.id, record)
+        put(record)
         return record
       } finally {
         pending.delete(place)
       }
     },
     get: find,
-    find: (organization, project, name) =>
-      [...byId.values()].find((queue) => {
-        const isIt = queue.name === name && queue.project === project
-        return isIt && queue.organization === organization && !going.has(queue.id)
-      }),
+    find(organization, project, name) {
+      for (const own of projects.values()) {
+        const found = own.get(name)
+        if (found?.organization !== organization || found.project !== project) continue
+        return going.has(found.id) ? undefined : found
+      }
+      return undefined
+    },
     list: (scope) =>
-      ofProject(scope)
+      [...(projects.get(scope.projectId)?.values() ?? [])]
         .filter(({ id }) => !going.has(id))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     async update(scope, name, change) {
@@ -100,7 +106,7 @@ export async function createQueues(
         if (isDeepStrictEqual(next, queue)) return queue
         const written = { ...next, updatedMs: wallNowMs() }
         await records.put(queue.id, written)
-        byId.set(queue.id, written)
+        put(written)
         return written
       })
     },
@@ -112,7 +118,7 @@ export async function createQueues(
         going.add(queue.id)
         try {
           await records.put(queue.id, { ...queue, deletedMs: wallNowMs() })
-          byId.delete(queue.id)
+          projects.get(queue.projectId)?.delete(name)
         } finally {
           going.delete(queue.id)
         }

@@ -64,8 +64,9 @@ function addCollection(app: ApiInstance, context: RouteContext): void {
     async (request) => {
       const { organization_name, project_name } = request.params
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
+      const users = Map.groupBy(context.groups.list(scope), queueNameOf)
       const items = queues.list(scope).map((queue) => {
-        return presentQueue(queue, usersOf(context, scope, queue.name), settings, context)
+        return presentQueue(queue, users.get(queue.name) ?? [], settings, context)
       })
       return { items }
     },
