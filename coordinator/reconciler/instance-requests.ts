@@ -79,14 +79,14 @@ export function createInstanceRequests({
       const record = [...book.slots.values()].find(
         ({ placement }) => placement?.instance === instance,
       )
-      if (!record) throw new InstanceGoneError(instance)
+      const fenceBefore = record?.placement?.fence
+      if (!record || !fenceBefore) throw new InstanceGoneError(instance)
       if (request.do === 'recreate' || request.do === 'restart') {
         await order(record, request.do)
-        const { fence } = book.slots.get(record.slot) ?? {}
-        // No new epoch: it could not be ordered.
-        if (!fence || !record.fence || compareFence(fence, record.fence) <= 0) {
-          throw new InstanceUnreachableError(instance)
-        }
+        const { placement } = book.slots.get(record.slot) ?? {}
+        // The same epoch still: a new one could not be ordered.
+        const isSame = placement && compareFence(placement.fence, fenceBefore) <= 0
+        if (isSame) throw new InstanceUnreachableError(instance)
       } else {
         // The lease of an epoch that is being given up must not grow meanwhile.
         book.mark([record.slot])

@@ -16,6 +16,7 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import { newerVersionReason } from '../../protocol/orders/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
@@ -194,9 +195,17 @@ class Loop implements Reconciler {
 
   async #order({ slot, placement }: SlotRecord, what: 'recreate' | 'restart'): Promise<void> {
     if (!placement || !this.#parts.sessions.nodes.get(placement.node)?.connected) return
-    const { node, resources } = placement
-    const anew = { do: 'allocate', slot, node, gpuUuids: resources.gpuUuids } as const
-    await this.#applier.apply([what === 'restart' ? { do: 'restart', slot } : anew])
+    const { node, resources, version } = placement
+    const isNewest = this.#parts.groups.byId(parseSlotId(slot).group)?.version === version
+    if (what === 'restart') await this.#applier.apply([{ do: 'restart', slot }])
+    else if (isNewest) {
+      const { gpuUuids } = resources
+      await this.#applier.apply([{ do: 'allocate', slot, node, gpuUuids }])
+    } else {
+      // The newest version may need more than its node has: that is for the plan to say.
+      const reason = newerVersionReason
+      await this.#applier.apply([{ do: 'vacate', slot, why: 'revoked', reason }])
+    }
   }
 
   /** A lease that is not known was given before the start: it ends when those have all run out. */
