@@ -35,10 +35,10 @@ export function createAnswerCheck(document: OpenApi): AnswerCheck {
     const form = path.replaceAll(/[.]/g, '\\.').replaceAll(/\{[^}]+\}/g, '[^/]*')
     return { form: new RegExp(`^${form}$`), operations }
   })
-  const validators = new Map<Plain, ReturnType<typeof Compile>>()
+  const own = new Map<Plain, Validator>()
   const fits = (schema: Plain, value: unknown): string | undefined => {
-    const validator = validators.get(schema) ?? Compile(closed(schema) as TSchema)
-    validators.set(schema, validator)
+    const validator = own.get(schema) ?? validatorOf(schema)
+    own.set(schema, validator)
     if (validator.Check(value)) return undefined
     const [first] = validator.Errors(value) as { instancePath: string; message: string }[]
     return `${first?.instancePath || 'the body'} ${first?.message}`
@@ -60,6 +60,18 @@ export function createAnswerCheck(document: OpenApi): AnswerCheck {
     if (!content) return `${status} as ${mediaType || 'nothing'} is not documented`
     return fits(content.schema, JSON.parse(body))
   }
+}
+
+type Validator = ReturnType<typeof Compile>
+
+/** By the schema's text: every test has a document of its own, and they are all alike. */
+const validators = new Map<string, Validator>()
+
+function validatorOf(schema: Plain): Validator {
+  const text = JSON.stringify(schema)
+  const validator = validators.get(text) ?? Compile(closed(schema) as TSchema)
+  validators.set(text, validator)
+  return validator
 }
 
 /** Objects hold what their schema names and nothing else, unless it says that they may. */
