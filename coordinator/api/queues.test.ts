@@ -120,7 +120,7 @@ describe('coordinator/api: queues', () => {
   })
 
   it('429 when the queue is full, with when to come again', async () => {
-    api.queues.jobs.create = () => Promise.reject(new QueueFullError(1, 10))
+    api.queues.jobs.create = () => Promise.reject(new QueueFullError('1 jobs', 10))
     const answer = await job({ input: 1 })
     expectProblem(answer, 429, 'QUEUE_FULL')
     expect(answer.headers['retry-after']).to.equal('10')

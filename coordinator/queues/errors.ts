@@ -45,13 +45,14 @@ export class QueueInUseError extends PotluckError {
   }
 }
 
-/** As many jobs are waiting or at work as a queue may hold. */
+/** As much is waiting or at work as a queue may hold. */
 export class QueueFullError extends PotluckError {
-  constructor(max: number, retryAfterS: number) {
+  /** @param held `100000 jobs` */
+  constructor(held: string, retryAfterS: number) {
     super(
       'QUEUE_FULL',
-      `the queue holds ${max} jobs that are not finished, as many as it may; try again when some are, or add replicas`,
-      { fields: { max, retryAfterS } },
+      `the queue holds ${held} that are not finished, as many as it may; try again when some are, or add replicas`,
+      { fields: { held, retryAfterS } },
     )
   }
 }

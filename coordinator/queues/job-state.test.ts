@@ -7,7 +7,7 @@ import { type JobHead, jobEventsMax } from './types.ts'
 const created: JobHead = {
   id: '00000000-0000-4000-8000-000000000001',
   queueId: '00000000-0000-4000-8000-000000000002',
-  ...{ seq: 1, state: 'pending', attempts: 0, createdMs: 1, updatedMs: 1 },
+  ...{ seq: 1, state: 'pending', attempts: 0, bodyBytes: 1, createdMs: 1, updatedMs: 1 },
   events: [{ action: 'created', atMs: 1 }],
 }
 const lease = {

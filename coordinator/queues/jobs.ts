@@ -26,6 +26,8 @@ export type JobsInit = Readonly<{
   unfinishedMax?: number
   /** Finished jobs that a queue keeps to be looked at; the oldest go first. */
   finishedMax?: number
+  /** Bodies that a queue keeps, finished jobs included: those go first when there is no room. */
+  bytesMax?: number
   /** JSON in one answer: a hundred jobs of a megabyte each would take the coordinator's memory. */
   pageBytesMax?: number
 }>
@@ -52,6 +54,7 @@ class JobBook implements Jobs {
   readonly #wallNowMs: () => number
   readonly #unfinishedMax: number
   readonly #finishedMax: number
+  readonly #bytesMax: number
   readonly #pageBytesMax: number
   readonly #shelves = new Map<string, Shelf>()
   readonly #byId = new Map<string, JobHead>()
@@ -60,7 +63,12 @@ class JobBook implements Jobs {
   readonly #inTurn = createTurns()
 
   constructor(
-    { unfinishedMax = 100_000, finishedMax = 10_000, pageBytesMax = 32 << 20 }: JobsInit,
+    {
+      unfinishedMax = 100_000,
+      finishedMax = 10_000,
+      bytesMax = 4 * 2 ** 30,
+      pageBytesMax = 32 << 20,
+    }: JobsInit,
     { store, wallNowMs = Date.now }: JobsComponents,
   ) {
     this.#store = store
@@ -69,6 +77,7 @@ class JobBook implements Jobs {
     this.#wallNowMs = wallNowMs
     this.#unfinishedMax = unfinishedMax
     this.#finishedMax = finishedMax
+    this.#bytesMax = bytesMax
     this.#pageBytesMax = pageBytesMax
   }
 
@@ -81,21 +90,30 @@ class JobBook implements Jobs {
     const shelf = this.#shelf(queueId)
     const arriving = this.#arriving.get(queueId) ?? new Set()
     if (shelf.unfinished + arriving.size >= this.#unfinishedMax) {
-      throw new QueueFullError(this.#unfinishedMax, retryFullS)
-    }
-    const atMs = this.#wallNowMs()
-    const head: JobHead = {
-      ...{ id: randomUUID(), queueId, seq: shelf.takeSeq(), state: 'pending', attempts: 0 },
-      events: [{ action: 'created', atMs }],
-      ...{ createdMs: atMs, updatedMs: atMs },
-      ...(webhook === undefined ? {} : { webhook }),
-      ...(owner === undefined ? {} : { owner }),
+      throw new QueueFullError(`${this.#unfinishedMax} jobs`, retryFullS)
     }
     const body: JobBody = {
       input: JSON.stringify(input),
       ...(metadata === undefined ? {} : { metadata: JSON.stringify(metadata) }),
     }
-    const written = this.#add(head, body)
+    const bodyBytes = Buffer.byteLength(body.input) + Buffer.byteLength(body.metadata ?? '')
+    const leaving = this.#makeRoom(shelf, bodyBytes)
+    const atMs = this.#wallNowMs()
+    const head: JobHead = {
+      ...{
+        id: randomUUID(),
+        queueId,
+        seq: shelf.takeSeq(),
+        state: 'pending',
+        attempts: 0,
+        bodyBytes,
+      },
+      events: [{ action: 'created', atMs }],
+      ...{ createdMs: atMs, updatedMs: atMs },
+      ...(webhook === undefined ? {} : { webhook }),
+      ...(owner === undefined ? {} : { owner }),
+    }
+    const written = this.#add(head, body, leaving)
     this.#arriving.set(queueId, arriving.add(written))
     try {
       await written
@@ -148,12 +166,27 @@ class JobBook implements Jobs {
     for (const key of this.#shelves.keys()) if (key.startsWith(queueId)) this.#shelves.delete(key)
   }
 
-  async #add(head: JobHead, body: JobBody): Promise<void> {
+  async #add(head: JobHead, body: JobBody, leaving: readonly JobHead[]): Promise<void> {
     await this.#store.batch([
       this.#heads.putOperation(keyOf(head), head),
       this.#bodies.putOperation(keyOf(head), body),
+      ...leaving.flatMap((old) => this.#removal(old)),
     ])
+    for (const old of leaving) this.#forget(old)
     this.load(head)
+  }
+
+  /** The finished jobs that must go for `bodyBytes` more. @throws {QueueFullError} */
+  #makeRoom(shelf: Shelf, bodyBytes: number): readonly JobHead[] {
+    const leaving: JobHead[] = []
+    let bytes = shelf.bytes + bodyBytes
+    for (const old of bytes > this.#bytesMax ? shelf.finished() : []) {
+      if (bytes <= this.#bytesMax) break
+      leaving.push(old)
+      bytes -= old.bodyBytes
+    }
+    if (bytes > this.#bytesMax) throw new QueueFullError(`${this.#bytesMax} bytes`, retryFullS)
+    return leaving
   }
 
   async #cancel(head: JobHead): Promise<JobHead> {
@@ -162,7 +195,7 @@ class JobBook implements Jobs {
     if (!next) throw new JobFinishedError(head.id, head.state)
     const shelf = this.#shelf(head.queueId)
     const isFull = shelf.size - shelf.unfinished >= this.#finishedMax
-    const oldest = isFull ? shelf.oldestFinished() : undefined
+    const [oldest] = isFull ? shelf.finished() : []
     await this.#store.batch([
       this.#heads.putOperation(keyOf(next), next),
       ...(oldest ? this.#removal(oldest) : []),

@@ -60,6 +60,25 @@ describe('coordinator/queues', () => {
     expect(await seen(await open(store))).to.deep.equal([5, 4, 3, 1])
   })
 
+  it('holds a bounded number of bytes, for which the finished go first', async () => {
+    const small = await open(store, { bytesMax: 30 })
+    const { id } = await small.create(scope, named('work'))
+    const text = (letter: string) => ({ input: letter.repeat(8) }) // 10 bytes of JSON
+    const [first, second] = [
+      await small.jobs.create(id, text('a')),
+      await small.jobs.create(id, text('b')),
+    ]
+    await small.jobs.create(id, text('c'))
+    expect(await codeOf(small.jobs.create(id, text('d')))).to.equal('QUEUE_FULL')
+    await small.jobs.cancel(id, second.head.id)
+    await small.jobs.create(id, text('d'))
+    expect(await codeOf(small.jobs.get(id, second.head.id))).to.equal('JOB_NOT_FOUND')
+    expect((await small.jobs.get(id, first.head.id)).input).to.equal('aaaaaaaa')
+    const after = await open(store, { bytesMax: 30 })
+    expect(await codeOf(after.jobs.create(id, text('e')))).to.equal('QUEUE_FULL')
+    expect(await codeOf(after.jobs.create(id, { input: 'x'.repeat(40) }))).to.equal('QUEUE_FULL')
+  })
+
   it('does not delete a queue that a group serves, or is about to', async () => {
     await queues.create(scope, named('work'))
     const used = queues.delete(scope, 'work', () => ['hello'])

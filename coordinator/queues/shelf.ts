@@ -5,6 +5,7 @@ import type { JobHead } from './types.ts'
 export class Shelf {
   readonly #heads: JobHead[] = []
   #unfinished = 0
+  #bytes = 0
   #nextSeq = 1
 
   get size(): number {
@@ -13,6 +14,11 @@ export class Shelf {
 
   get unfinished(): number {
     return this.#unfinished
+  }
+
+  /** Of all bodies. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** A number that no job of this queue has had. */
@@ -28,6 +34,7 @@ export class Shelf {
     const isSame = old?.seq === head.seq
     this.#heads.splice(at, isSame ? 1 : 0, head)
     this.#unfinished += count(head) - (isSame ? count(old) : 0)
+    this.#bytes += head.bodyBytes - (isSame ? old.bodyBytes : 0)
   }
 
   remove(head: JobHead): void {
@@ -36,11 +43,12 @@ export class Shelf {
     if (old?.seq !== head.seq) return
     this.#heads.splice(at, 1)
     this.#unfinished -= count(old)
+    this.#bytes -= old.bodyBytes
   }
 
-  /** The finished job that was made first. */
-  oldestFinished(): JobHead | undefined {
-    return this.#heads.find(isFinished)
+  /** Finished jobs, those that were made first first. */
+  *finished(): Generator<JobHead> {
+    for (const head of this.#heads) if (isFinished(head)) yield head
   }
 
   /** Newest first; `page` from 1. */

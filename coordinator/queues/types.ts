@@ -61,6 +61,8 @@ export const JobHeadSchema = Type.Object({
   events: ListSchema(JobEventSchema, jobEventsMax),
   /** How often it was handed out. */
   attempts: CountSchema(),
+  /** What its body takes: UTF-8 of its JSON texts. */
+  bodyBytes: CountSchema(),
   createdMs: CountSchema(),
   updatedMs: CountSchema(),
   /** Where the end is told; its form was checked, its address is when it is connected to. */
@@ -104,7 +106,7 @@ export type PageAsked = Readonly<{ page: number; pageSize: number }>
  * without, all of the queue. Every promise of a write resolves when it is durable.
  */
 export interface Jobs {
-  /** @throws {QueueFullError} as many jobs as a queue may have are waiting or at work. */
+  /** @throws {QueueFullError} as many jobs, or bytes of jobs, as a queue may hold are not finished. */
   create(queueId: string, input: JobInput): Promise<Job>
   /** @throws {JobNotFoundError} */
   get(queueId: string, id: string, owner?: string): Promise<Job>
