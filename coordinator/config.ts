@@ -78,6 +78,14 @@ export const configSchema = Type.Object({
     default: 10_000,
     minimum: 1,
   }),
+  inferenceEndpoints: Type.Optional(
+    path({ description: 'JSON file with the catalogue of inference endpoints' }),
+  ),
+  allowAddresses: Type.Optional(
+    Type.Array(Type.String({ description: 'a range' }), {
+      description: 'private address ranges (CIDR) in which tenants’ webhooks may be',
+    }),
+  ),
   reconnectWindowMs: Type.Optional(
     duration({
       description:

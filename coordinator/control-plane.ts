@@ -48,7 +48,7 @@ import {
   type NodeListing,
   SessionRefusedError,
 } from './sessions/index.ts'
-import type { LeaseNumbers } from './slots/index.ts'
+import type { LeaseNumbers, SlotRecord } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
   network: Network
@@ -78,6 +78,8 @@ export type ControlPlaneComponents = Readonly<{
   nowMs: () => number
   wallMs: () => number
   logger: Logger
+  /** A slot's record has become durable. */
+  onSlot: (before: SlotRecord | undefined, after: SlotRecord) => void
 }>
 
 export interface ControlPlane {
@@ -117,6 +119,7 @@ export async function startControlPlane(
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
   const book = await openSlotBook({ store })
+  book.onChange((after, before) => after && components.onSlot(before, after))
   const security = await openSecurityReview({
     ...{ store, bans, audit, nowMs, logger, clockMs: () => clock.nowMs() },
     runsOn: (peer, slot) => {

@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createAddressPolicy } from '../protocol/address/index.ts'
 import { bootId, type Clock, systemClock } from '../protocol/clock.ts'
 import { PotluckError } from '../protocol/errors.ts'
 import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
@@ -20,15 +21,19 @@ import { noAudit, openBanBook } from './bans/index.ts'
 import { openChefs } from './chefs/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
+import { readEndpoints } from './endpoints/index.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
+import { createQueues, openJobs } from './queues/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { NotInForceError } from './restore/index.ts'
 import { openSealer } from './secrets/index.ts'
 import { readCountries } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
+import { openSystemLog } from './system-log/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
 import { createCoordinatorClock } from './time/index.ts'
+import { openWebhookSecretKeys } from './webhooks/index.ts'
 
 export { type CoordinatorConfig, configSchema } from './config.ts'
 
@@ -84,6 +89,11 @@ export async function run(
     { replicasQuota: config.replicasQuota },
     { store, sealer, logger, wallNowMs: wallMs, quotaOf: tenants.quotaOf },
   )
+  const jobs = await openJobs({}, { store, wallNowMs: wallMs })
+  const queues = await createQueues({}, { store, jobs, wallNowMs: wallMs })
+  const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
+  stack.defer(() => systemLog.stop())
+  const endpoints = await readEndpoints(config.inferenceEndpoints)
   const lists = await openLists(
     { caches: config.caches as PeerId[] },
     { store, sealer, signer: orderSigner, ...certificate, nowMs },
@@ -125,6 +135,7 @@ export async function run(
     {
       ...{ store, sealer, mesh, lists, bans, groups, chefs, orderSigner, audit: noAudit },
       ...{ clock, nowMs, wallMs, logger },
+      onSlot: (before, after) => systemLog.onSlot(before, after),
     },
   )
   stack.defer(() => plane.stop())
@@ -138,7 +149,12 @@ export async function run(
   )
   stack.defer(stopHelper)
   const api = await createApi({
-    ...{ logger, tenants, groups, view: plane.view },
+    ...{ logger, tenants, groups, queues, endpoints, systemLog, view: plane.view },
+    webhookKeys: await openWebhookSecretKeys({ store, sealer, wallNowMs: wallMs }),
+    addresses: createAddressPolicy({
+      allow: config.allowAddresses ?? [],
+      setting: "the coordinator's allowAddresses",
+    }),
     checkWrite() {
       const { doubt } = plane.authority
       if (doubt) throw new NotInForceError(doubt)

@@ -2,23 +2,30 @@
 import { expect } from 'chai'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { Compile } from 'typebox/compile'
+import { createAddressPolicy } from '../../protocol/address/index.ts'
+import { FakeClock } from '../../protocol/clock.ts'
 import type { GroupId, InstanceId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
 import { type Chefs, openChefs } from '../chefs/index.ts'
+import { createEndpoints } from '../endpoints/index.ts'
 import {
   type ControlPlaneView,
   createGroups,
+  type FreeNode,
   type Groups,
   type ImageView,
   type InstanceView,
   machineIdOf,
-  NotOfferedError,
 } from '../groups/index.ts'
+import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import type { NodeListing } from '../sessions/index.ts'
+import { openSystemLog, type SystemLog } from '../system-log/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
+import { openWebhookSecretKeys } from '../webhooks/index.ts'
 import type { AdminAct } from './admin/index.ts'
+import { watchAnswers } from './answers.fixture.ts'
 import { type ApiSettings, createApi } from './index.ts'
 import { ProblemSchema } from './problems.ts'
 
@@ -26,16 +33,23 @@ export type FakeView = ControlPlaneView & {
   readonly images: Map<GroupId, ImageView>
   readonly running: Map<GroupId, InstanceView[]>
   problem: string | undefined
+  lent: FreeNode[]
 }
 
 export function createFakeView(): FakeView {
   const images = new Map<GroupId, ImageView>()
   const running = new Map<GroupId, InstanceView[]>()
-  const refuse = (what: string) => () => Promise.reject(new NotOfferedError(what))
+  const change = (id: InstanceId, changes: Partial<InstanceView>): void => {
+    for (const [group, instances] of running) {
+      const next = instances.map((item) => (item.id === id ? { ...item, ...changes } : item))
+      running.set(group, next)
+    }
+  }
   const view: FakeView = {
     images,
     running,
     problem: undefined,
+    lent: [],
     instances: (group) => running.get(group) ?? [],
     image: (group) => images.get(group),
     placementProblem: () => view.problem,
@@ -43,9 +57,11 @@ export function createFakeView(): FakeView {
       const none = { milliCpus: 0, memoryBytes: 0, storageBytes: 0, gpus: 0 }
       return { nodes: 0, nodesConnected: 0, ...none }
     },
-    reallocate: refuse('reallocate'),
-    recreate: refuse('recreate'),
-    restart: refuse('restart'),
+    nodes: () => view.lent,
+    setDeletionCost: async (id, deletionCost) => change(id, { deletionCost }),
+    reallocate: async (id) => change(id, { state: 'stopping' }),
+    recreate: async (id) => change(id, { state: 'creating' }),
+    restart: async (id) => change(id, { restarts: 1 }),
   }
   return view
 }
@@ -71,6 +87,7 @@ export function fakeInstance(slot: number, changes: Partial<InstanceView> = {}):
     bytesFromPeers: 600,
     bytesServed: 0,
     restarts: 0,
+    deletionCost: 0,
     ...changes,
   }
 }
@@ -78,6 +95,8 @@ export function fakeInstance(slot: number, changes: Partial<InstanceView> = {}):
 export type TestApi = Readonly<{
   app: FastifyInstance
   groups: Groups
+  queues: Queues
+  systemLog: SystemLog
   tenants: Tenants
   view: FakeView
   store: Store
@@ -104,11 +123,14 @@ export async function startApi({
   store = createMemoryStore(),
   logger = silentLogger,
   wallNowMs = Date.now,
+  catalogue = [],
 }: Readonly<{
   settings?: Partial<ApiSettings>
   store?: Store
   logger?: Logger
   wallNowMs?: () => number
+  /** Of inference endpoints. */
+  catalogue?: readonly object[]
 }> = {}): Promise<TestApi> {
   const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
   const tenants = await createTenants({ store, nowMs: wallNowMs })
@@ -121,12 +143,22 @@ export async function startApi({
   const chefs = await openChefs({ store, nowMs: wallNowMs })
   const nodes: NodeListing[] = []
   const acts: AdminAct[] = []
+  const jobs = await openJobs({}, { store })
+  const queues = await createQueues({}, { store, jobs })
   const view = createFakeView()
+  const addresses = createAddressPolicy()
+  const endpoints = createEndpoints(catalogue)
+  const webhookKeys = await openWebhookSecretKeys({ store, sealer })
+  const wallMs = Date.now
+  const clock = new FakeClock()
+  const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
   const all = { ratePerMinute: 0, ...settings }
   const app = await createApi({
-    ...{ groups, tenants, view, logger, settings: all },
+    ...{ groups, queues, endpoints, tenants, view, addresses, webhookKeys, systemLog, logger },
+    settings: all,
     admin: { chefs, nodes: () => nodes, onAct: (act) => acts.push(act) },
   })
+  watchAnswers(app)
   const callWith =
     (prefix: string, ownKey: string): TestApi['call'] =>
     (method, path, body, options = {}) =>
@@ -148,7 +180,7 @@ export async function startApi({
       })
   const [call, admin] = [callWith('/api/public', key), callWith('/api/admin', adminKey)]
   return {
-    ...{ app, groups, tenants, view, store, key, foreignKey, call },
+    ...{ app, groups, queues, systemLog, tenants, view, store, key, foreignKey, call },
     ...{ adminKey, chefs, nodes, acts, admin },
   }
 }

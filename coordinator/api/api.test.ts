@@ -63,6 +63,7 @@ describe('coordinator/api', () => {
     })
 
     it('takes every field of the contract, and says what has no effect yet', async () => {
+      await api.call('POST', '/organizations/acme/projects/web/queues', { name: 'jobs' })
       const probe = { tcp: { port: 80 } }
       const answer = await create(
         {
@@ -114,6 +115,24 @@ describe('coordinator/api', () => {
       ])
       expect(group.container.environment_variables).to.deep.equal({ A: '1' })
       expect(JSON.stringify(group)).not.to.contain('registry_authentication')
+    })
+
+    it('takes schedules under either name, and shows them under both', async () => {
+      const actions = [{ replicas: 1, schedule: '0 5 * * mon-fri' }]
+      const made = (await create({ potluck: { scaling_actions: actions } })).json()
+      expect(made).to.deep.include({
+        'scaling-actions': actions,
+        'scheduled-scaling-enabled': true,
+      })
+      expect(made.potluck.scaling_actions).to.deep.equal(actions)
+      const patch = async (body: object) =>
+        (await api.call('PATCH', `${containers}/hello`, body)).json()
+      const other = [{ replicas: 2, schedule: '*/5 * * * *' }]
+      const changed = await patch({ 'scaling-actions': other })
+      expect(changed.potluck.scaling_actions).to.deep.equal(other)
+      expect(changed.version).to.equal(1)
+      const gone = await patch({ potluck: { scaling_actions: null } })
+      expect(gone).to.deep.include({ 'scaling-actions': [], 'scheduled-scaling-enabled': false })
     })
 
     it('reads each kind of registry credentials, once and sealed', async () => {
@@ -217,7 +236,7 @@ describe('coordinator/api', () => {
       const path = `${containers}/hello/instances/${instances[0].id}`
       const one = await api.call('GET', path)
       expect([one.statusCode, one.json()]).to.deep.equal([202, instances[0]])
-      expectProblem(await api.call('POST', `${path}/reallocate`), 501, 'NOT_OFFERED')
+      expect((await api.call('POST', `${path}/reallocate`)).statusCode).to.equal(202)
       const wrong = await api.call('GET', `${containers}/hello/instances/nope`)
       expectProblem(wrong, 404, 'INSTANCE_NOT_FOUND')
     })

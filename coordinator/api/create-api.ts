@@ -15,13 +15,20 @@ import type { Logger } from '../../protocol/log/index.ts'
 import { type AdminParts, adminRoutes } from './admin/index.ts'
 import { guardAccess, guardAdmin, guardLoad, guardWrites, pathNotFound } from './guards.ts'
 import { parseJsonBodies } from './json-body.ts'
+import { documentAnswers, openapiInfo } from './openapi.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
+import { availabilityRoutes } from './routes/availability.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
+import { inferenceEndpointRoutes } from './routes/inference-endpoints.ts'
 import { instanceRoutes } from './routes/instances.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { logRoutes } from './routes/logs.ts'
 import { organizationRoutes } from './routes/organization.ts'
+import { queueRoutes } from './routes/queues.ts'
+import { webhookSecretKeyRoutes } from './routes/webhook-secret-key.ts'
 import { type ApiSettings, defaultApiSettings } from './settings.ts'
-import { createCheck } from './validation.ts'
+import { createCheck, queryReader } from './validation.ts'
 
 /** What clients put after `http://host:port` into their `baseUrl`. */
 export const apiPrefix = '/api/public'
@@ -56,7 +63,7 @@ export async function createApi({
   parseJsonBodies(app)
   logRequests(app, log)
   await app.register(rateLimit, { global: false })
-  await app.register(swagger, { openapi: openapiInfo })
+  await app.register(swagger, { openapi: openapiInfo, transform: documentAnswers })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy })
   await app.register(
     async (scoped) => {
@@ -65,7 +72,13 @@ export async function createApi({
       guardWrites(scoped, checkWrite)
       containerGroupRoutes(api, context)
       instanceRoutes(api, context)
+      queueRoutes(api, context)
+      jobRoutes(api, context)
+      inferenceEndpointRoutes(api, context)
       organizationRoutes(api, context)
+      availabilityRoutes(api, context)
+      webhookSecretKeyRoutes(api, context)
+      logRoutes(api, context)
     },
     { prefix: apiPrefix },
   )
@@ -86,23 +99,6 @@ export async function createApi({
 const docsPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
 
-const openapiInfo = {
-  openapi: '3.1.0',
-  info: {
-    title: 'Potluck',
-    version: '0.1.0',
-    description: 'Container groups on the machines of chefs. Clients of SaladCloud work unchanged.',
-  },
-  servers: [{ url: '/' }],
-  components: {
-    securitySchemes: {
-      ApiKeyAuth: { type: 'apiKey' as const, in: 'header' as const, name: 'Salad-Api-Key' },
-      Bearer: { type: 'http' as const, scheme: 'bearer' },
-    },
-  },
-  security: [{ ApiKeyAuth: [] }, { Bearer: [] }],
-}
-
 /** A server with the API's limits, validation and problems, and no routes yet. */
 export function createServer(settings: ApiSettings, log: Logger): FastifyInstance {
   const app = fastify({
@@ -121,9 +117,11 @@ export function createServer(settings: ApiSettings, log: Logger): FastifyInstanc
       answer(error, request, reply, log)
     },
   })
-  app.setValidatorCompiler(({ schema }) => {
+  app.setValidatorCompiler(({ schema, httpPart }) => {
     const check = createCheck(schema as TSchema)
-    return (value: unknown) => {
+    const read = httpPart === 'querystring' ? queryReader(schema as TSchema) : (it: unknown) => it
+    return (given: unknown) => {
+      const value = read(given)
       check(value)
       return { value }
     }
@@ -136,8 +134,9 @@ export function createServer(settings: ApiSettings, log: Logger): FastifyInstanc
   })
   // Without a charset, which SaladCloud's SDK does not know to be JSON still.
   app.addHook('onSend', async (_request, reply, payload) => {
-    const type = reply.getHeader('content-type')
-    if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')
+    const type = String(reply.getHeader('content-type') ?? '')
+    const bare = type.replace('; charset=utf-8', '')
+    if (/[/+]json$/.test(bare)) reply.header('content-type', bare)
     return payload
   })
   return app

@@ -103,7 +103,7 @@ describe('coordinator/api: errors', () => {
     ],
     [
       'potluck.lost_afterr',
-      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps',
+      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, scaling_actions',
       { potluck: { lost_afterr: 1 } },
     ],
     ['potluck.min_upload_mbps', '0', { potluck: { min_upload_mbps: -1 } }],
@@ -111,6 +111,37 @@ describe('coordinator/api: errors', () => {
     ['potluck.min_upload_mbps', 'whole number', { potluck: { min_upload_mbps: '10mbit' } }],
     ['potluck.min_download_mbps', 'whole number', { potluck: { min_download_mbps: 1.5 } }],
     ['readiness_probe', 'exactly one of', { readiness_probe: {} }],
+    [
+      'container.logging.tcp.host',
+      'private address',
+      {},
+      { logging: { tcp: { host: '192.168.0.1', port: 514 } } },
+    ],
+    [
+      'container.logging.splunk.host',
+      'loopback',
+      {},
+      { logging: { splunk: { host: 'https://localhost:8088/', token: 't' } } },
+    ],
+    ['country_codes', '1 to 500 items', { country_codes: [] }],
+    [
+      'scaling-actions[0].schedule',
+      'minute',
+      { 'scaling-actions': [{ replicas: 1, schedule: '99 99 * * *' }] },
+    ],
+    [
+      'scaling-actions',
+      '0 to 100 items',
+      { 'scaling-actions': Array(101).fill({ replicas: 1, schedule: '0 5 * * *' }) },
+    ],
+    [
+      'potluck.scaling_actions',
+      'the same as scaling-actions',
+      {
+        'scaling-actions': [],
+        potluck: { scaling_actions: [{ replicas: 1, schedule: '0 5 * * *' }] },
+      },
+    ],
     [
       'container.logging',
       'one provider',

@@ -31,15 +31,12 @@ export class UnauthorizedError extends PotluckError {
 
 /** Too many requests; `retryAfterS` seconds later there is room again. */
 export class RateLimitedError extends PotluckError {
-  readonly retryAfterS: number
-
   constructor(what: string, max: number, retryAfterS: number) {
     super(
       'RATE_LIMITED',
       `${what}: more than ${max} requests in a minute; try again in ${retryAfterS} s`,
       { fields: { max, retryAfterS } },
     )
-    this.retryAfterS = retryAfterS
   }
 }
 

@@ -123,6 +123,7 @@ function presentExtension(
     strict: extension.strict,
     min_upload_mbps: extension.minUploadMbps ?? 0,
     min_download_mbps: extension.minDownloadMbps ?? 0,
+    scaling_actions: (kept['scaling-actions'] ?? []) as GroupJson['scaling-actions'],
     image: {
       state: image?.state ?? 'preparing',
       bytes_done: image?.bytesDone ?? 0,
@@ -143,6 +144,7 @@ export function presentInstance(instance: InstanceView): InstanceJson {
     version: instance.version,
     ready: instance.ready,
     started: instance.started,
+    deletion_cost: instance.deletionCost,
     ...(bytesTotal > 0
       ? { pulling_progress: Math.min(100, Math.floor((1_000 * bytesDone) / bytesTotal) / 10) }
       : {}),

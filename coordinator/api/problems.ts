@@ -5,7 +5,7 @@
  */
 import Type from 'typebox'
 import { errorCode, PotluckError } from '../../protocol/errors.ts'
-import { type FieldProblems, RateLimitedError, RequestInvalidError } from './errors.ts'
+import { type FieldProblems, RequestInvalidError } from './errors.ts'
 
 export const ProblemSchema = Type.Object(
   {
@@ -40,8 +40,10 @@ const statuses: Readonly<Record<string, number>> = {
   REQUEST_INVALID: 400,
   TENANT_NAME_INVALID: 400,
   UNAUTHORIZED: 401,
+  PAGE_TOO_LARGE: 400,
   QUOTA_EXCEEDED: 403,
   SCOPE_MISSING: 403,
+  QUEUE_QUOTA_EXCEEDED: 403,
   PATH_NOT_FOUND: 404,
   ORGANIZATION_NOT_FOUND: 404,
   PROJECT_NOT_FOUND: 404,
@@ -65,7 +67,18 @@ const statuses: Readonly<Record<string, number>> = {
   RATE_LIMITED: 429,
   NOT_OFFERED: 501,
   COORDINATOR_NOT_IN_FORCE: 503,
+  QUEUE_NOT_FOUND: 404,
+  JOB_NOT_FOUND: 404,
+  ENDPOINT_NOT_FOUND: 404,
+  QUEUE_NAME_TAKEN: 409,
+  QUEUE_IN_USE: 409,
+  JOB_FINISHED: 409,
+  INSTANCE_GONE: 409,
+  INSTANCE_UNREACHABLE: 409,
+  QUEUE_FULL: 429,
   OVERLOADED: 503,
+  STOPPING: 503,
+  ENDPOINT_UNAVAILABLE: 503,
   STORE_BUSY: 503,
   STORE_CLOSED: 503,
   STORE_FAILED: 503,
@@ -95,6 +108,9 @@ const fastifyProblems: Readonly<
 }
 
 const titles: Readonly<Record<number, string>> = {
+  200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
@@ -106,8 +122,12 @@ const titles: Readonly<Record<number, string>> = {
   429: 'Too Many Requests',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
-  501: 'Not Implemented',
   503: 'Service Unavailable',
+}
+
+/** A status in words. */
+export function titleOf(status: number): string {
+  return titles[status] ?? 'Error'
 }
 
 /** Seconds after which a 503 is worth another try. */
@@ -149,7 +169,7 @@ export function problemOf(
 ): Problem {
   return {
     type: `urn:potluck:problem:${code.toLowerCase().replaceAll('_', '-')}`,
-    title: titles[status] ?? 'Error',
+    title: titleOf(status),
     status,
     detail: detail.slice(0, 2_000) || code,
     instance: `urn:uuid:${requestId}`,
@@ -158,7 +178,9 @@ export function problemOf(
 }
 
 function headersFor(error: unknown, status: number): Readonly<Record<string, string>> {
-  if (error instanceof RateLimitedError) return { 'retry-after': String(error.retryAfterS) }
+  if (status === 429 && error instanceof PotluckError) {
+    return { 'retry-after': String(error.fields.retryAfterS ?? retryOverloadS) }
+  }
   if (status === 503) return { 'retry-after': String(retryOverloadS) }
   if (status === 401) return { 'www-authenticate': 'Bearer realm="potluck"' }
   return {}

@@ -3,6 +3,7 @@
  * schema can say refused (image syntax, GPU classes, which credentials). Pure.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { AddressPolicy } from '../../protocol/address/index.ts'
 import type { RegistryCredentials } from '../../protocol/control/index.ts'
 import {
   type GroupChange,
@@ -12,7 +13,13 @@ import {
   gpuClassById,
   imageReferenceProblem,
 } from '../groups/index.ts'
-import { keptRestarts, readKept, readLogging } from './read-kept.ts'
+import {
+  keptRestarts,
+  patchableNames,
+  readKept,
+  readLogging,
+  withScalingActions,
+} from './read-kept.ts'
 import type {
   CreateGroupBody,
   PatchGroupBody,
@@ -25,6 +32,13 @@ const mib = 2 ** 20
 const defaultShmBytes = 64 * mib
 const defaultStorageBytes = 2 ** 30
 
+/** What the operator says of groups. */
+export type GroupReading = Readonly<{
+  limits: ContainerLimits
+  /** Where log sinks may be. */
+  addresses: AddressPolicy
+}>
+
 export const defaultExtension: GroupExtension = {
   lostAfterMs: 0,
   orphanAfterMs: 3_600_000,
@@ -34,7 +48,7 @@ export const defaultExtension: GroupExtension = {
 }
 
 /** @throws {RequestInvalidError} */
-export function readCreate(body: CreateGroupBody, limits: ContainerLimits): GroupInput {
+export function readCreate(body: CreateGroupBody, { limits, addresses }: GroupReading): GroupInput {
   const problems = new ProblemList()
   const { container } = body
   const { resources } = container
@@ -43,7 +57,7 @@ export function readCreate(body: CreateGroupBody, limits: ContainerLimits): Grou
   checkEnv(env, limits, problems)
   checkCommand(container.command, limits, problems)
   const credentials = readCredentials(container.registry_authentication, problems)
-  const logging = readLogging(container.logging, problems)
+  const logging = readLogging(container.logging, addresses, problems)
   const caching = container.image_caching
   const input: GroupInput = {
     name: body.name,
@@ -66,7 +80,11 @@ export function readCreate(body: CreateGroupBody, limits: ContainerLimits): Grou
     restartPolicy: body.restart_policy,
     countryCodes: [...new Set(body.country_codes ?? [])],
     extension: { ...defaultExtension, ...readExtension(body.potluck ?? {}) },
-    kept: readKept(body, caching === undefined ? {} : { image_caching: caching }, problems),
+    kept: readKept(
+      withScalingActions(body, problems),
+      caching === undefined ? {} : { image_caching: caching },
+      problems,
+    ),
   }
   problems.throwIfAny()
   return input
@@ -80,7 +98,7 @@ export function readPatch(
   body: PatchGroupBody,
   group: GroupRecord,
   opened: OpenedSecrets,
-  limits: ContainerLimits,
+  { limits, addresses }: GroupReading,
 ): GroupChange {
   const problems = new ProblemList()
   const container = body.container ?? {}
@@ -89,13 +107,14 @@ export function readPatch(
   checkCommand(container.command, limits, problems)
   if (container.image) checkImage(container.image, problems)
   const credentials = readCredentials(container.registry_authentication, problems)
-  const logging = readLogging(container.logging, problems)
+  const logging = readLogging(container.logging, addresses, problems)
   const caching = container.image_caching
   const before = {
     ...group.kept,
     ...(caching === undefined ? {} : { image_caching: caching }),
   }
-  const kept = readKept(body, before, problems)
+  const asked = withScalingActions(body, problems)
+  const kept = readKept(asked, before, problems, patchableNames)
   const { display_name: displayName, replicas, country_codes: countryCodes } = body
   const change: GroupChange = {
     ...(displayName === undefined ? {} : { displayName: displayName ?? group.name }),

@@ -2,10 +2,15 @@
  * The parts of a request that are kept as they are, put in order: unknown keys left out, defaults
  * filled in, contradictions refused.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { TSchema } from 'typebox'
+import { type AddressPolicy, checkTenantHost } from '../../protocol/address/index.ts'
+import { PotluckError } from '../../protocol/errors.ts'
+import { scheduleProblem } from '../groups/index.ts'
 import {
   LivenessProbeSchema,
   LoggingSchema,
+  NetworkingPatchSchema,
   NetworkingSchema,
   QueueAutoscalerSchema,
   QueueConnectionSchema,
@@ -33,6 +38,10 @@ const kept: Readonly<Record<string, TSchema>> = {
   'scheduled-scaling-enabled': {} as TSchema,
 }
 
+const keptNames = Object.keys(kept)
+/** What a PATCH may change; a group's queue is fixed when the group is made. */
+export const patchableNames = keptNames.filter((name) => name !== 'queue_connection')
+
 /** Kept fields that are fixed when a container is made, or that its traffic depends on. */
 const restarting = new Set(['liveness_probe', 'readiness_probe', 'startup_probe', 'networking'])
 
@@ -40,21 +49,54 @@ const restarting = new Set(['liveness_probe', 'readiness_probe', 'startup_probe'
  * `before` with what `body` says of the kept fields: absent stays, null goes, an object replaces.
  * Only `networking` merges, because its PATCH knows no more than the port.
  */
-export function readKept(body: Plain, before: Plain, problems: ProblemList): Plain {
+export function readKept(
+  body: Plain,
+  before: Plain,
+  problems: ProblemList,
+  names: readonly string[] = keptNames,
+): Plain {
   const after: Record<string, unknown> = { ...before }
-  for (const [name, schema] of Object.entries(kept)) {
+  for (const name of names) {
+    const schema = kept[name]
     const value = body[name]
     if (value === undefined) continue
     if (value === null) {
       delete after[name]
       continue
     }
-    const old = name === 'networking' ? before[name] : undefined
-    const merged = isPlain(old) && isPlain(value) ? { ...old, ...withoutNulls(value) } : value
-    after[name] = tidy(merged, schema as unknown as Shape)
+    const isMerged = name === 'networking' && names === patchableNames
+    const merged = isMerged ? mergeNetworking(before[name], value) : value
+    const known = tidy(merged, schema as unknown as Shape)
+    // An action that is null is one that was left out.
+    after[name] = name.endsWith('_probe') ? withoutNulls(known as Plain) : known
     checkField(name, after[name], problems)
   }
   return after
+}
+
+/** What its PATCH does not know was not checked, and must not get in. */
+function mergeNetworking(before: unknown, patch: unknown): unknown {
+  const known = tidy(patch, NetworkingPatchSchema as unknown as Shape) as Plain
+  return { ...(isPlain(before) ? before : {}), ...withoutNulls(known) }
+}
+
+/**
+ * `potluck.scaling_actions` is the contract's `scaling-actions` under a name that every language can
+ * say; they are one thing, kept once. Given by that name, they are meant to act.
+ */
+export function withScalingActions(body: Plain, problems: ProblemList): Plain {
+  const { scaling_actions: actions } = (body.potluck ?? {}) as Plain
+  if (actions === undefined) return body
+  const own = body['scaling-actions']
+  if (own !== undefined && !isDeepStrictEqual(own, actions ?? [])) {
+    problems.add('potluck.scaling_actions', 'must be the same as scaling-actions, or left out')
+  }
+  const enabled = body['scheduled-scaling-enabled'] ?? (actions as unknown[] | null)?.length !== 0
+  return {
+    ...body,
+    'scaling-actions': actions ?? [],
+    'scheduled-scaling-enabled': actions === null ? false : enabled,
+  }
 }
 
 /** Whether containers must be made anew for the change from `before` to `after`. */
@@ -65,17 +107,30 @@ export function keptRestarts(before: Plain, after: Plain): boolean {
 }
 
 /** `container.logging`, or null for none. */
-export function readLogging(value: unknown, problems: ProblemList): unknown {
+export function readLogging(
+  value: unknown,
+  addresses: AddressPolicy,
+  problems: ProblemList,
+): unknown {
   if (value === undefined || value === null) return value
   const logging = withoutNulls(tidy(value, LoggingSchema as unknown as Shape) as Plain)
   const names = Object.keys(logging)
   if (names.length > 1) {
     problems.add('container.logging', `must name one provider; got ${names.join(', ')}`)
   }
+  for (const [provider, sink] of Object.entries(logging)) {
+    try {
+      checkTenantHost(String((sink as Plain).host), addresses)
+    } catch (error) {
+      if (!(error instanceof PotluckError)) throw error
+      problems.add(`container.logging.${provider}.host`, error.message)
+    }
+  }
   return names.length === 0 ? null : logging
 }
 
 function checkField(name: string, value: unknown, problems: ProblemList): void {
+  if (name === 'scaling-actions') checkSchedules(value as readonly ScalingAction[], problems)
   if (!isPlain(value)) return
   if (name.endsWith('_probe')) {
     const actions = ['exec', 'grpc', 'http', 'tcp'].filter((action) => value[action])
@@ -90,6 +145,15 @@ function checkField(name: string, value: unknown, problems: ProblemList): void {
   const { min_replicas: min, max_replicas: max } = value
   if (name === 'queue_autoscaler' && Number(min) > Number(max)) {
     problems.add('queue_autoscaler.min_replicas', `must be at most max_replicas; got ${min}`)
+  }
+}
+
+type ScalingAction = Readonly<{ schedule: string; replicas: number }>
+
+function checkSchedules(actions: readonly ScalingAction[], problems: ProblemList): void {
+  for (const [index, { schedule }] of actions.entries()) {
+    const problem = scheduleProblem(schedule)
+    if (problem) problems.add(`scaling-actions[${index}].schedule`, problem)
   }
 }
 

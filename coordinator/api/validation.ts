@@ -67,6 +67,18 @@ export function createCheck(schema: TSchema): Check {
   }
 }
 
+/** Numbers of a query string, which are texts there; what is no number stays, to be refused. */
+export function queryReader(schema: TSchema): (query: unknown) => unknown {
+  const { properties = {} } = schema as { properties?: Readonly<Record<string, AnySchema>> }
+  return (query) =>
+    Object.fromEntries(
+      Object.entries(query as Readonly<Record<string, unknown>>).map(([name, text]) => {
+        const isNumber = properties[name]?.type === 'integer' && /^-?\d{1,15}$/.test(String(text))
+        return [name, isNumber && typeof text === 'string' ? Number(text) : text]
+      }),
+    )
+}
+
 function* explain(
   { keyword, schemaPath, instancePath, params, message }: ValidationError,
   root: AnySchema,

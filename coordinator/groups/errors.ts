@@ -34,9 +34,26 @@ export class QuotaExceededError extends PotluckError {
   }
 }
 
-/** Part of the contract that this version of Potluck does not offer. */
-export class NotOfferedError extends PotluckError {
-  constructor(what: string) {
-    super('NOT_OFFERED', `${what}: not offered by this version of Potluck`, { fields: { what } })
+/** It ended, or lost its slot, before what was asked of it could be done. */
+export class InstanceGoneError extends PotluckError {
+  constructor(id: string) {
+    super(
+      'INSTANCE_GONE',
+      `instance ${JSON.stringify(id)} is not its slot's any more; list the group's instances again`,
+      {
+        fields: { id },
+      },
+    )
+  }
+}
+
+/** Its node is not connected, or cannot take an order now. */
+export class InstanceUnreachableError extends PotluckError {
+  constructor(id: string) {
+    super(
+      'INSTANCE_UNREACHABLE',
+      `instance ${JSON.stringify(id)}: its node cannot take an order now; try again, or reallocate the instance`,
+      { fields: { id } },
+    )
   }
 }

@@ -112,6 +112,12 @@ export function slotsWanted(group: GroupRecord): number {
   return group.deletedMs !== undefined || group.desired === 'stopped' ? 0 : group.replicas
 }
 
+/** The queue that the group serves; its project has it for as long as the group lives. */
+export function queueNameOf({ kept }: Pick<GroupRecord, 'kept'>): string | undefined {
+  const connection = kept.queue_connection as Readonly<{ queue_name?: string }> | undefined
+  return connection?.queue_name
+}
+
 /** The project that a request is about; from coordinator/tenants, so both ids exist. */
 export type ProjectScope = Readonly<{
   organization: string

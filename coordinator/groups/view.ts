@@ -43,6 +43,8 @@ export type InstanceView = Readonly<{
   /** Plaintext bytes that the node's loopback endpoint served to its engine. */
   bytesServed: number
   restarts: number
+  /** When its group is scaled in, the lowest goes first. */
+  deletionCost: number
 }>
 
 /** How far a cache is with the group's image, as of the group's newest version. */
@@ -54,6 +56,26 @@ export type ImageView = Readonly<{
   bytesTotal: number
   /** `sha256:…` of the manifest, once resolved. */
   digest?: string
+}>
+
+/** What a connected node lends, and how much of it nobody uses now. */
+export type FreeNode = Readonly<{
+  /** Lower-case ISO 3166-1; absent: not known. */
+  country?: string | undefined
+  /** Whether it takes another allocation now. */
+  isFree: boolean
+  milliCpus: number
+  memoryBytes: number
+  storageBytes: number
+  /** Ids of GPU classes, one a card. */
+  gpuClasses: readonly string[]
+  /** What it would have were it not at work. */
+  all: Readonly<{
+    milliCpus: number
+    memoryBytes: number
+    storageBytes: number
+    gpuClasses: readonly string[]
+  }>
 }>
 
 export type CapacityView = Readonly<{
@@ -74,10 +96,14 @@ export interface ControlPlaneView {
   /** Why slots cannot be placed now: `no node has 24 GiB of VRAM (3 of 3 filtered)`; else undefined. */
   placementProblem(group: GroupId): string | undefined
   capacity(): CapacityView
-  /** @throws {NotOfferedError} this version cannot do it. */
+  /** Connected nodes that may be given work. */
+  nodes(): readonly FreeNode[]
+  /** Durable when it resolves. @throws {InstanceGoneError} */
+  setDeletionCost(instance: InstanceId, cost: number): Promise<void>
+  /** Another node. @throws {InstanceGoneError} */
   reallocate(instance: InstanceId): Promise<void>
-  /** @throws {NotOfferedError} */
+  /** A new container, on the same node. @throws {InstanceGoneError} @throws {InstanceUnreachableError} */
   recreate(instance: InstanceId): Promise<void>
-  /** @throws {NotOfferedError} */
+  /** The same container. @throws {InstanceGoneError} @throws {InstanceUnreachableError} */
   restart(instance: InstanceId): Promise<void>
 }

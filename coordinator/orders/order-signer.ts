@@ -43,6 +43,7 @@ export type AllocationSpec = Readonly<{
   lostAfterMs: number
   orphanAfterMs: number
   strict: boolean
+  restartNow?: boolean
   /** From {@link OrderSigner.sealSecrets}, or of the order that is re-adopted. */
   sealed: Sealed
 }>

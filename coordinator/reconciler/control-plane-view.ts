@@ -6,12 +6,12 @@ import {
   type InstanceView,
   type InstanceViewState,
   machineIdOf,
-  NotOfferedError,
 } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import { describeExplanation, type Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Placement, type PlacementState, runsOn, type SlotRecord } from '../slots/index.ts'
+import { freeNodes } from './free-nodes.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { SlotBook } from './slot-book.ts'
 
@@ -19,7 +19,7 @@ export type ControlPlaneViewComponents = Readonly<{
   book: SlotBook
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
-  reconciler: Pick<Reconciler, 'waitingSinceMs' | 'explain'>
+  reconciler: Pick<Reconciler, 'waitingSinceMs' | 'explain' | 'ask'>
   /** Whether a security review keeps the group from new instances. */
   isHeld: (group: GroupId) => boolean
 }>
@@ -66,12 +66,9 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
       bytesFromPeers: report?.bytesFromPeers ?? 0,
       bytesServed: report?.bytesServed ?? 0,
       restarts: report?.restarts ?? 0,
+      deletionCost: placement.deletionCost ?? 0,
     } satisfies InstanceView
   }
-  const notOffered = (what: string) => async (): Promise<never> => {
-    throw new NotOfferedError(what)
-  }
-
   return {
     instances(group: GroupId) {
       const shown: InstanceView[] = []
@@ -109,8 +106,12 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
         gpus: sum(({ gpus }) => gpus.length),
       }
     },
-    reallocate: notOffered('reallocate'),
-    recreate: notOffered('recreate'),
-    restart: notOffered('restart'),
+    nodes: () => freeNodes(book, sessions.nodes),
+    setDeletionCost: (instance, cost) => {
+      return reconciler.ask(instance, { do: 'set-deletion-cost', cost })
+    },
+    reallocate: (instance) => reconciler.ask(instance, { do: 'reallocate' }),
+    recreate: (instance) => reconciler.ask(instance, { do: 'recreate' }),
+    restart: (instance) => reconciler.ask(instance, { do: 'restart' }),
   }
 }

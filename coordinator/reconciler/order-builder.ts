@@ -22,6 +22,8 @@ export interface OrderBuilder {
   ): BuiltOrder | undefined
   /** A new epoch for a container that runs already: nothing is sealed anew. */
   readopt(record: SlotRecord, from: Leaving): BuiltOrder
+  /** A new epoch for the container that runs, which is to be restarted; undefined without one. */
+  restart(record: SlotRecord): BuiltOrder | undefined
 }
 
 export type OrderBuilderComponents = Readonly<{
@@ -47,6 +49,24 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       ...{ order, issuedMs, acceptUntilMs, state: 'ordered', stateSinceMs: wallMs() },
     }
     return { placement, signed }
+  }
+
+  /** A new epoch for a container that is there. */
+  const goingOn = (
+    record: SlotRecord,
+    { node, instance, version, bundle, resources, order, deletionCost }: Placement,
+    asked: Readonly<{ restartNow?: boolean }> = {},
+  ): BuiltOrder => {
+    const old = allocationCodec.decode(order.payload)
+    const { restart, lostAfterMs, orphanAfterMs, strict, sealed } = old
+    const fence = nextFence(record, signer.term)
+    const signed = signer.allocation({
+      ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed, ...asked },
+      ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
+    })
+    const built = placed({ fence, node, instance, version, bundle, resources }, signed)
+    if (deletionCost === undefined) return built
+    return { ...built, placement: { ...built.placement, deletionCost } }
   }
 
   return {
@@ -80,17 +100,9 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
         throw error
       }
     },
-    readopt(record, { node, instance, version, bundle, resources, order, deletionCost }) {
-      const old = allocationCodec.decode(order.payload)
-      const { restart, lostAfterMs, orphanAfterMs, strict, sealed } = old
-      const fence = nextFence(record, signer.term)
-      const signed = signer.allocation({
-        ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
-        ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
-      })
-      const cost = deletionCost === undefined ? {} : { deletionCost }
-      return placed({ fence, node, instance, version, bundle, resources, ...cost }, signed)
-    },
+    readopt: (record, from) => goingOn(record, from),
+    restart: (record) =>
+      record.placement && goingOn(record, record.placement, { restartNow: true }),
   }
 }
 

@@ -12,10 +12,11 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
-import type { Groups } from '../groups/index.ts'
+import type { GroupRecord, Groups } from '../groups/index.ts'
 import {
   applyAction,
   emptySlot,
+  type RestartAction,
   type SlotAction,
   type SlotRecord,
   type TransitionContext,
@@ -28,7 +29,7 @@ import type { SlotBook } from './slot-book.ts'
 
 export interface PlanApplier {
   /** True when records changed, so that another plan may find more to do. */
-  apply(actions: readonly SlotAction[]): Promise<boolean>
+  apply(actions: readonly (SlotAction | RestartAction)[]): Promise<boolean>
 }
 
 export type PlanApplierComponents = Readonly<{
@@ -46,7 +47,7 @@ export type PlanApplierComponents = Readonly<{
 }>
 
 /** Actions that make an order; those that forget a group; and those that change a record alone. */
-type Ordering = Extract<SlotAction, Readonly<{ do: 'allocate' | 'readopt' }>>
+type Ordering = Extract<SlotAction, Readonly<{ do: 'allocate' | 'readopt' }>> | RestartAction
 type Change = Exclude<SlotAction, Readonly<{ do: 'allocate' | 'readopt' | 'forget' }>>
 type Changed = Map<SlotId, SlotRecord>
 
@@ -98,10 +99,7 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
     const group = groups.byId(parseSlotId(slot).group)
     if (!group) return undefined
     try {
-      const built =
-        action.do === 'readopt'
-          ? builder.readopt(record, action.from)
-          : builder.allocate(record, { ...action, group })
+      const built = build(action, record, group)
       if (!built) return undefined
       const { placement } = built
       const beside = action.do === 'allocate' && action.beside
@@ -116,6 +114,16 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
       changed.set(slot, { ...record, fault, failures: record.failures + 1, notBeforeMs })
       return undefined
     }
+  }
+
+  const build = (
+    action: Ordering,
+    record: SlotRecord,
+    group: GroupRecord,
+  ): BuiltOrder | undefined => {
+    if (action.do === 'readopt') return builder.readopt(record, action.from)
+    if (action.do === 'restart') return builder.restart(record)
+    return builder.allocate(record, { ...action, group })
   }
 
   const forget = async (group: GroupId): Promise<void> => {
@@ -153,7 +161,7 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
             continue
           }
           const before = changed.get(action.slot)
-          if (action.do === 'allocate' || action.do === 'readopt') {
+          if (isOrdering(action)) {
             const made = order(action, changed)
             if (made) built.push([action.slot, made])
             ordered++
@@ -179,6 +187,10 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
   }
 }
 
+function isOrdering(action: SlotAction | RestartAction): action is Ordering {
+  return action.do === 'allocate' || action.do === 'readopt' || action.do === 'restart'
+}
+
 /** Which epoch, on which node, an action is about; for the log. */
 function subjectOf(
   action: Change,
@@ -190,10 +202,13 @@ function subjectOf(
 }
 
 /** Whether the slot's newest epoch becomes another one: its lease must not grow meanwhile. */
-function changesEpoch(action: SlotAction): action is Extract<SlotAction, { slot: SlotId }> {
+function changesEpoch(
+  action: SlotAction | RestartAction,
+): action is Extract<SlotAction, { slot: SlotId }> | RestartAction {
   switch (action.do) {
     case 'allocate':
     case 'readopt':
+    case 'restart':
     case 'vacate':
     case 'fail':
     case 'finish':

@@ -6,8 +6,16 @@
  */
 import type { Clock } from '../../protocol/clock.ts'
 import { type Beat, leaseNumbers, type Renewal } from '../../protocol/control/index.ts'
-import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
+import { PotluckError } from '../../protocol/errors.ts'
+import {
+  type GroupId,
+  type InstanceId,
+  type PeerId,
+  parseSlotId,
+  type SlotId,
+} from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import { newerVersionReason } from '../../protocol/orders/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
@@ -18,6 +26,11 @@ import type { BrakeWatch } from './brake-watch.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
 import { explainGroup } from './explain-group.ts'
 import type { Holders } from './holders.ts'
+import {
+  createInstanceRequests,
+  type InstanceRequest,
+  type InstanceRequests,
+} from './instance-requests.ts'
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
 import type { OrderBuilder } from './order-builder.ts'
 import { createPlanApplier, type PlanApplier } from './plan-applier.ts'
@@ -35,6 +48,11 @@ export interface Reconciler {
   touchGroup(group: GroupId): void
   /** The leases that a beat renews. */
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[]
+  /**
+   * What a tenant asks of one instance; resolves when the record of it is durable.
+   * @throws {InstanceGoneError} @throws {InstanceUnreachableError}
+   */
+  ask(instance: InstanceId, request: InstanceRequest): Promise<void>
   /** Groups with slots that no node can take now, and since when (coordinator's time). */
   readonly waitingSinceMs: ReadonlyMap<GroupId, number>
   /** Where the group's next replica would go now, or why nowhere; undefined: no such group. */
@@ -87,6 +105,7 @@ class Loop implements Reconciler {
   readonly #renewals: LeaseRenewals
   readonly #deliveries: Deliveries
   readonly #applier: PlanApplier
+  readonly #requests: InstanceRequests
   readonly #stopped = new AbortController()
   readonly #planner: Planner
   readonly #targets: Targets
@@ -122,6 +141,15 @@ class Loop implements Reconciler {
       deliveries: this.#deliveries,
       renewals: this.#renewals,
       leaseEndMs: (slot) => this.#leaseEnd(slot),
+    })
+    this.#requests = createInstanceRequests({
+      book: parts.book,
+      contextOf: ({ slot }) => ({
+        ...{ nowMs: parts.nowMs(), wallMs: parts.wallMs(), leaseEndMs: this.#leaseEnd(slot) },
+        version: parts.groups.byId(parseSlotId(slot).group)?.version ?? 0,
+      }),
+      order: (record, what) => this.#order(record, what),
+      kick: () => this.kick(),
     })
   }
 
@@ -165,6 +193,10 @@ class Loop implements Reconciler {
     return this.#renewals.renew(peer, beat)
   }
 
+  ask(instance: InstanceId, request: InstanceRequest): Promise<void> {
+    return this.#requests.ask(instance, request)
+  }
+
   start(): void {
     this.#running = this.#run()
   }
@@ -173,6 +205,7 @@ class Loop implements Reconciler {
     this.#stopped.abort()
     this.#nap.abort()
     await this.#running
+    this.#requests.close(new PotluckError('STOPPING', 'the coordinator is about to stop'))
   }
 
   async #run(): Promise<void> {
@@ -206,6 +239,7 @@ class Loop implements Reconciler {
     }
     this.#tendImages()
     if (!this.#parts.mayOrder()) return
+    await this.#requests.carryOut()
     for (let round = 0; round < roundsMax && !this.#stopped.signal.aborted; round++) {
       const plan = this.#planner.plan({
         nowMs: nowMs(),
@@ -230,6 +264,21 @@ class Loop implements Reconciler {
   #tendImages(): void {
     const { groups, images, book } = this.#parts
     images.tend(groups.all(), new Set(book.bundles.keys()))
+  }
+
+  async #order({ slot, placement }: SlotRecord, what: 'recreate' | 'restart'): Promise<void> {
+    if (!placement || !this.#parts.sessions.nodes.get(placement.node)?.connected) return
+    const { node, resources, version } = placement
+    const isNewest = this.#parts.groups.byId(parseSlotId(slot).group)?.version === version
+    if (what === 'restart') await this.#applier.apply([{ do: 'restart', slot }])
+    else if (isNewest) {
+      const { gpuUuids } = resources
+      await this.#applier.apply([{ do: 'allocate', slot, node, gpuUuids }])
+    } else {
+      // The newest version may need more than its node has: that is for the plan to say.
+      const reason = newerVersionReason
+      await this.#applier.apply([{ do: 'vacate', slot, why: 'revoked', reason }])
+    }
   }
 
   /** A lease that is not known was given before the start: it ends when those have all run out. */

@@ -40,3 +40,6 @@ export type SlotAction =
   | Readonly<{ do: 'reset'; slot: SlotId }>
   /** The deleted group's slots are all over. */
   | Readonly<{ do: 'forget'; group: GroupId }>
+
+/** No plan's but a tenant's: a new epoch for the container that runs, which its node restarts. */
+export type RestartAction = Readonly<{ do: 'restart'; slot: SlotId }>

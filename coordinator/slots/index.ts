@@ -1,5 +1,5 @@
 /** Slots: what is persisted of them, how they stand, and what an action makes of them. Pure. */
-export type { SlotAction } from './actions.ts'
+export type { RestartAction, SlotAction } from './actions.ts'
 export { blocksSlot, isFinal, isReturning, mayRelease, progressOf, runsOn } from './leaving.ts'
 export {
   type Claim,

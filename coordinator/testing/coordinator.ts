@@ -14,6 +14,7 @@ import {
   readNetworkFile,
 } from '../../protocol/network/index.ts'
 import { createSigner } from '../../protocol/signing/index.ts'
+import { createAnswerCheck, type OpenApi } from '../api/answers.fixture.ts'
 import { run } from '../index.ts'
 import type { LeaseNumbers } from '../slots/index.ts'
 
@@ -105,6 +106,8 @@ export async function startCoordinator(
   )
   running.catch(ready.reject)
   const info = await ready.promise
+  const document = await fetch(new URL('/docs/json', String(info.baseUrl)))
+  const check = createAnswerCheck((await document.json()) as OpenApi)
   const keyIn = async (...place: string[]): Promise<string> =>
     (await readFile(join(dataDir, ...place), 'utf8')).trim()
   const [apiKey, adminKey] = [await keyIn('api-keys', 'default'), await keyIn('admin-key')]
@@ -122,6 +125,11 @@ export async function startCoordinator(
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
+    const { pathname } = new URL(response.url)
+    const mediaType = response.headers.get('content-type') ?? ''
+    const { status } = response
+    const broken = check({ method, url: pathname, status, mediaType, body: text })
+    if (broken) throw new Error(`${method} ${url}: ${broken}: ${text.slice(0, 300)}`)
     return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
   }
   return {

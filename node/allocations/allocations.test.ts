@@ -1,5 +1,6 @@
 /** Which orders a node takes, and what it makes of them. */
 import { expect } from 'chai'
+import { systemClock } from '../../protocol/clock.ts'
 import type { Epoch, InstanceId } from '../../protocol/ids.ts'
 import { type AllocationsBench, openAllocationsBench, slot, uuid } from './allocations.fixture.ts'
 
@@ -64,6 +65,34 @@ describe('allocations', () => {
     expect(await allocations.offer(tampered)).to.equal(undefined)
     expect(await bench.containers()).to.have.length(1)
     await allocations.stopAll({ code: 'TEST', message: 'over' }, 0)
+  })
+
+  it('restarts the container when a newer epoch asks for it, once, whatever happens to the daemon', async () => {
+    const allocations = await bench.open()
+    await allocations.offer(await bench.order())
+    await bench.until('running')
+    const [before] = await bench.containers()
+    const stopped: string[] = []
+    const stop = bench.engine.stop.bind(bench.engine)
+    bench.engine.stop = async (id, options) => {
+      stopped.push(id)
+      await stop(id, options)
+    }
+    const asks = { epoch: 4 as Epoch, restartNow: true }
+    expect(await allocations.offer(await bench.order(asks))).to.not.have.property('refusal')
+    await bench.until('running', 4)
+    const [after] = await bench.containers()
+    expect(after?.id).to.equal(before?.id)
+    expect(stopped).to.deep.equal([before?.id])
+    expect(bench.reports.at(-1)).to.include({ restarts: 1, epoch: 4 })
+    // The daemon is killed and finds that order again: what it asked for has been done.
+    bench.reports = []
+    const later = await bench.open(
+      new Map([[bench.orders.allocation.instance, { stopAtMs: systemClock.nowMs() + 30_000 }]]),
+    )
+    await bench.until('running', 4)
+    expect(stopped).to.have.length(1)
+    await later.stopAll({ code: 'TEST', message: 'over' }, 0)
   })
 
   it('hands the container over to a newer epoch of the same instance', async () => {

@@ -91,6 +91,8 @@ type Beginning = Readonly<{
   order: Allocation
   secrets: AllocationSecrets
   lease: LeaseTerms
+  /** Taken now, not found after a crash: what it asks for once is still to be done. */
+  isNew: boolean
 }>
 
 /** Holds nothing until `recover`. */
@@ -114,7 +116,7 @@ export function createAllocations(
   })
   const { tellGuard } = leaseKeeper
 
-  const begin = async ({ signed, order, secrets, lease }: Beginning): Promise<void> => {
+  const begin = async ({ signed, order, secrets, lease, isNew }: Beginning): Promise<void> => {
     const image = secrets.manifestDigest
     const prior = docket.get(order.slot)
     // Held over the change of hands: between two epochs it must not be evicted either.
@@ -125,6 +127,7 @@ export function createAllocations(
         order,
         secrets,
         node,
+        restartsFirst: isNew && order.restartNow === true,
         keepsImage: (end) => reaper.keepsImage(order.slot, image, end),
         onChange: onReport,
       },
@@ -175,7 +178,8 @@ export function createAllocations(
     if (prior && prior.order.instance !== order.instance) {
       await end(prior, { code: 'SUPERSEDED', message: 'a newer epoch was ordered' }, 0)
     }
-    await leaseKeeper.during(order, lease, () => begin({ signed, order, secrets, lease }))
+    const begun = { signed, order, secrets, lease, isNew: true }
+    await leaseKeeper.during(order, lease, () => begin(begun))
   }
 
   const adopt = async (signed: Signed): Promise<void> => {
@@ -184,7 +188,7 @@ export function createAllocations(
     if (lease.stopAtMs <= clock.nowMs()) {
       throw new PotluckError('LEASE_LAPSED', 'the lease lapsed while the daemon was away')
     }
-    await begin({ signed, order, secrets: await unseal(keys, order), lease })
+    await begin({ signed, order, secrets: await unseal(keys, order), lease, isNew: false })
   }
 
   return {

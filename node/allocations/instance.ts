@@ -21,6 +21,8 @@ export type InstanceInit = Readonly<{
   order: Allocation
   secrets: AllocationSecrets
   node: PeerId
+  /** A container that runs already is stopped and started again before anything else. */
+  restartsFirst: boolean
   /** Whether the image stays in the engine after this end of the instance. */
   keepsImage: (end: Fault | undefined) => boolean
   onChange: (report: InstanceReport) => void
@@ -46,6 +48,8 @@ export interface Instance {
 /** Longer than any engine call but a pull should take. */
 const engineMs = 120_000
 const removeRetryMs = 2_000
+/** SIGTERM to SIGKILL, when a tenant asks for a restart. */
+const restartGraceMs = 30_000
 const engineRetryMs = 1_000
 
 const handedOver: Fault = { code: 'HANDED_OVER', message: 'a newer epoch has the container' }
@@ -119,25 +123,13 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
    */
   const adopt = async (): Promise<ObservedContainer | undefined> => {
     const found = await find(call())
+    if (found?.state === 'running' && init.restartsFirst) {
+      logger.info({}, 'the container is restarted, as its tenant asked')
+      await engine.stop(found.id, { ...call(), graceMs: restartGraceMs })
+      restarts++
+    }
     const isBegun = found?.state === 'created' || found?.state === 'running'
     return isBegun ? await engine.restart(found.id, call()) : found
-  }
-
-  /** An engine that is away for a while says nothing of the container: it lives on without it. */
-  const watchThroughOutages = async (id: string): Promise<ContainerEnd> => {
-    const { storageBytes } = order.resources
-    for (;;) {
-      try {
-        return await watchContainer(
-          { id, storageBytes, signal: stopping.signal },
-          { engine, clock, logger },
-        )
-      } catch (error) {
-        if (errorCode(error) !== 'ENGINE_UNREACHABLE') throw error
-        logger.warn({ error }, 'the engine is away; waiting for it')
-        await clock.sleep(engineRetryMs, { signal: stopping.signal })
-      }
-    }
   }
 
   /** Runs until the container must not be started again; the verdict's fault, if it failed. */
@@ -147,7 +139,10 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
     for (;;) {
       const startedMs = clock.nowMs()
       if (container.state === 'running' || container.state === 'paused') become('running')
-      const end = await watchThroughOutages(container.id)
+      const end = await watchThroughOutages(
+        { id: container.id, storageBytes: order.resources.storageBytes, signal: stopping.signal },
+        { engine, clock, logger },
+      )
       if ('fault' in end) return end.fault
       exitCode = end.exitCode
       const ranMs = clock.nowMs() - startedMs
@@ -216,5 +211,21 @@ export function startInstance(init: InstanceInit, components: InstanceComponents
       if (!stopping.signal.aborted) stopping.abort(handedOver)
       await ended
     },
+  }
+}
+
+/** An engine that is away for a while says nothing of the container: it lives on without it. */
+async function watchThroughOutages(
+  watched: Parameters<typeof watchContainer>[0],
+  parts: Parameters<typeof watchContainer>[1],
+): Promise<ContainerEnd> {
+  for (;;) {
+    try {
+      return await watchContainer(watched, parts)
+    } catch (error) {
+      if (errorCode(error) !== 'ENGINE_UNREACHABLE') throw error
+      parts.logger.warn({ error }, 'the engine is away; waiting for it')
+      await parts.clock.sleep(engineRetryMs, { signal: watched.signal })
+    }
   }
 }

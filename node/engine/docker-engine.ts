@@ -196,6 +196,9 @@ export function createDockerEngine(
         throw error
       }
     },
+    async stop(id, { graceMs, ...options }) {
+      await containers.stop(await containers.inspect(id, options), graceMs, options)
+    },
     async remove(id, { graceMs, ...options }) {
       const answer = await containers.inspectIfThere(id, options)
       if (answer) {

@@ -282,6 +282,16 @@ export function engineConformance(name: string, setUp: () => Promise<EngineHarne
       expect(await engine.waitExit(id, options)).to.deep.equal({ exitCode: 1 })
     })
 
+    it('stops a container that runs, and starts the same one again', async () => {
+      const { id } = await started()
+      const exit = engine.waitExit(id, options)
+      await engine.stop(id, { graceMs: 10_000, signal })
+      expect((await exit).exitCode).to.be.oneOf([0, 143])
+      await engine.stop(id, { graceMs: 10_000, signal })
+      const again = await engine.restart(id, options)
+      expect(again).to.include({ id, state: 'running' })
+    })
+
     it('removes twice without complaint, and knows no container afterwards', async () => {
       const { id } = await started()
       await engine.remove(id, { graceMs: 0, signal })
@@ -290,6 +300,8 @@ export function engineConformance(name: string, setUp: () => Promise<EngineHarne
       expect(await codeOf(engine.usage(id, options))).to.equal('CONTAINER_GONE')
       expect(await codeOf(engine.logTail(id, 1, options))).to.equal('CONTAINER_GONE')
       expect(await codeOf(engine.restart(id, options))).to.equal('CONTAINER_GONE')
+      const stopping = engine.stop(id, { graceMs: 1_000, signal })
+      expect(await codeOf(stopping)).to.equal('CONTAINER_GONE')
     })
 
     it('keeps an image that a container uses', async () => {

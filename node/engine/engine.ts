@@ -144,6 +144,11 @@ export interface Engine {
    * alone). One that runs goes on; its isolation is proved anew.
    */
   restart(containerId: string, options: EngineWait): Promise<ObservedContainer>
+  /**
+   * SIGTERM, `graceMs` (more than 0), SIGKILL; the container stays as it is, to be restarted. One that
+   * does not run is left alone.
+   */
+  stop(containerId: string, options: EngineWait & { readonly graceMs: number }): Promise<void>
   /** SIGTERM, `graceMs`, SIGKILL; then removes container, volumes and network. Idempotent. */
   remove(containerId: string, options: EngineWait & { readonly graceMs: number }): Promise<void>
   /** Removes the image if no container uses it, and what it alone needed. Idempotent. */

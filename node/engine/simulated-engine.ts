@@ -109,19 +109,20 @@ export function createSimulatedEngine(
     )
   }
 
-  function checkSpec(spec: ContainerSpec): void {
-    const { reference, image, limits } = spec
-    if (!images.has(image)) {
-      throw new EngineError('IMAGE_MISSING', `no such image: ${reference}; pull it first`)
-    }
-    if (limits.gpuUuids.length > 0) requireToolkit(init.nvidiaToolkit, minimumToolkitVersion)
-    filterTenantEnv(spec.env)
+  async function stop(
+    container: Container,
+    { graceMs, signal }: EngineWait & { readonly graceMs: number },
+  ): Promise<void> {
+    if (container.state !== 'running') return
+    const isStubborn = program(container.spec).isStubborn === true
+    await clock.sleep(isStubborn ? graceMs : Math.min(stopMs, graceMs), { signal })
+    end(container, isStubborn || graceMs === 0 ? 137 : 143)
   }
 
   async function run(spec: ContainerSpec, { signal }: EngineWait): Promise<ObservedContainer> {
     const existing = [...containers.values()].find((it) => it.spec.instance === spec.instance)
     if (existing) return adopt(existing, spec)
-    checkSpec(spec)
+    checkSpec(spec, images, init.nvidiaToolkit)
     await clock.sleep(startMs, { signal })
     const raced = [...containers.values()].find((it) => it.spec.instance === spec.instance)
     if (raced) return adopt(raced, spec)
@@ -193,14 +194,11 @@ export function createSimulatedEngine(
       begin(get(id))
       return observe(container)
     },
-    async remove(id, { graceMs, signal }) {
+    stop: async (id, options) => stop(get(id), options),
+    async remove(id, options) {
       const container = containers.get(id)
       if (!container) return
-      if (container.state === 'running') {
-        const isStubborn = program(container.spec).isStubborn === true
-        await clock.sleep(isStubborn ? graceMs : Math.min(stopMs, graceMs), { signal })
-        end(container, isStubborn || graceMs === 0 ? 137 : 143)
-      }
+      await stop(container, options)
       containers.delete(id)
     },
     async removeImage(image) {
@@ -244,4 +242,16 @@ async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promi
   } finally {
     signal.removeEventListener('abort', stop)
   }
+}
+
+function checkSpec(
+  { reference, image, limits, env }: ContainerSpec,
+  images: ReadonlySet<string>,
+  toolkit: string | undefined,
+): void {
+  if (!images.has(image)) {
+    throw new EngineError('IMAGE_MISSING', `no such image: ${reference}; pull it first`)
+  }
+  if (limits.gpuUuids.length > 0) requireToolkit(toolkit, minimumToolkitVersion)
+  filterTenantEnv(env)
 }

@@ -27,6 +27,13 @@ export class AddressUnresolvedError extends PotluckError {
   }
 }
 
+/** `ADDRESS_URL_INVALID`: no URL that may be connected to. Never repeats it: it may hold a token. */
+export class AddressUrlError extends PotluckError {
+  constructor(problem: string) {
+    super('ADDRESS_URL_INVALID', problem)
+  }
+}
+
 /** `ADDRESS_RANGE_INVALID`: an operator's range is no CIDR. */
 export class AddressRangeError extends PotluckError {
   constructor(range: string, setting: string, cause?: unknown) {

@@ -12,7 +12,12 @@ export {
   createAddressPolicy,
   parseAddressRanges,
 } from './address-policy.ts'
-export { AddressRangeError, AddressRefusedError, AddressUnresolvedError } from './errors.ts'
+export {
+  AddressRangeError,
+  AddressRefusedError,
+  AddressUnresolvedError,
+  AddressUrlError,
+} from './errors.ts'
 export {
   createGuardedDispatcher,
   type GuardedDispatcherComponents,
@@ -20,3 +25,4 @@ export {
   type Resolve,
   resolveBySystem,
 } from './guarded-dispatcher.ts'
+export { checkTenantHost, checkTenantUrl } from './tenant-url.ts'

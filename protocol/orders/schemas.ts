@@ -104,6 +104,8 @@ export const AllocationSchema = Type.Object({
   hints: ListSchema(PeerHintSchema, 32),
   resources: ResourcesSchema,
   restart: RestartPolicySchema,
+  /** The container that the instance has is stopped and started again, once: when this is taken. */
+  restartNow: Type.Optional(Type.Boolean()),
   /** An {@link AllocationSecretsSchema}, for the node's one-time key. */
   sealed: SealedSchema,
 })

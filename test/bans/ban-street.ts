@@ -86,6 +86,7 @@ async function startCoordinator() {
         chefs: await openChefs({ store }),
       },
       ...{ clock: systemClock, nowMs, wallMs: nowMs, audit: noAudit, logger },
+      onSlot: () => undefined,
     },
   )
   const coordinatorAddrs = mesh.getMultiaddrs().map((at) => String(at).replace(/\/p2p\/.*$/, ''))

@@ -177,6 +177,7 @@ export class World {
         forgetDeleted: async (id) => void this.groups.delete(id),
       },
       builder: {
+        restart: () => undefined,
         allocate: (record, { node, gpuUuids, group }) => {
           this.#slot = record.slot
           const key = this.#nodeOf(node)?.takeKey()

@@ -126,6 +126,7 @@ export class SimCoordinator {
           chefs: await openChefs({ store }),
         },
         ...{ clock, nowMs, wallMs, logger },
+        onSlot: () => undefined,
       },
     )
     this.#groups = groups

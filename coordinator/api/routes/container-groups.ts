@@ -1,4 +1,12 @@
 /** Container groups over HTTP: every answer to a write is sent after the write is on disk. */
+import { errorCode } from '../../../protocol/errors.ts'
+import {
+  type GroupInput,
+  type GroupRecord,
+  type ProjectScope,
+  queueNameOf,
+} from '../../groups/index.ts'
+import { RequestInvalidError } from '../errors.ts'
 import { callerOf } from '../guards.ts'
 import { mergePatchMediaType } from '../json-body.ts'
 import { presentGroup } from '../present.ts'
@@ -9,6 +17,7 @@ import { GroupCollectionSchema, GroupSchema } from '../schemas/group-response.ts
 import {
   type ApiInstance,
   accepted,
+  actionProblems,
   bodyProblems,
   commonProblems,
   GroupParams,
@@ -26,7 +35,7 @@ export function containerGroupRoutes(app: ApiInstance, context: RouteContext): v
 }
 
 function addCollection(app: ApiInstance, context: RouteContext): void {
-  const { groups, tenants, settings } = context
+  const { groups, tenants, settings, addresses } = context
 
   app.get(
     paths.groups,
@@ -63,7 +72,8 @@ function addCollection(app: ApiInstance, context: RouteContext): void {
     async (request, reply) => {
       const { organization_name, project_name } = request.params
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
-      const group = await groups.create(scope, readCreate(request.body, settings.limits))
+      const input = readCreate(request.body, { limits: settings.limits, addresses })
+      const group = await createInProject(scope, input, context)
       const path = `/organizations/${scope.organization}/projects/${scope.project}/containers/${group.name}`
       return reply
         .code(201)
@@ -73,8 +83,25 @@ function addCollection(app: ApiInstance, context: RouteContext): void {
   )
 }
 
+/** A group that serves a queue is made while that queue cannot go. */
+async function createInProject(
+  scope: ProjectScope,
+  input: GroupInput,
+  { groups, queues }: RouteContext,
+): Promise<GroupRecord> {
+  const queue = queueNameOf(input)
+  if (queue === undefined) return groups.create(scope, input)
+  try {
+    return await queues.hold(scope, queue, () => groups.create(scope, input))
+  } catch (error) {
+    if (errorCode(error) !== 'QUEUE_NOT_FOUND') throw error
+    const problem = `must be the name of a queue of this project, as GET …/queues lists them; got ${JSON.stringify(queue)}`
+    throw new RequestInvalidError({ 'queue_connection.queue_name': [problem] })
+  }
+}
+
 function addGroup(app: ApiInstance, context: RouteContext): void {
-  const { groups, tenants, settings } = context
+  const { groups, tenants, settings, addresses } = context
 
   app.get(
     paths.group,
@@ -104,6 +131,7 @@ function addGroup(app: ApiInstance, context: RouteContext): void {
           'Image, command, environment, resources, probes and networking make a new version, which replaces every instance; the rest does not.',
         tags,
         consumes: [mergePatchMediaType, 'application/json'],
+        produces: [mergePatchMediaType],
         params: GroupParams,
         body: patchGroupSchema(settings.limits),
         response: { 200: GroupSchema, ...bodyProblems },
@@ -114,7 +142,7 @@ function addGroup(app: ApiInstance, context: RouteContext): void {
       const scope = tenants.scope(callerOf(request), organization_name, project_name)
       const updated = await groups.update(scope, container_group_name, (group) => {
         const opened = { env: groups.openEnv(group), logging: groups.openLogging(group) }
-        return readPatch(request.body, group, opened, settings.limits)
+        return readPatch(request.body, group, opened, { limits: settings.limits, addresses })
       })
       return reply.type(mergePatchMediaType).send(presentGroup(updated, settings, context))
     },
@@ -128,7 +156,7 @@ function addGroup(app: ApiInstance, context: RouteContext): void {
         summary: 'Delete a container group; its instances stop',
         tags,
         params: GroupParams,
-        response: { 202: accepted, ...commonProblems },
+        response: { 202: accepted, ...actionProblems },
       },
     },
     async (request, reply) => {
@@ -150,7 +178,7 @@ function addStartAndStop(app: ApiInstance, { groups, tenants }: RouteContext): v
           summary: `${action === 'start' ? 'Start' : 'Stop'} a container group; repeating it changes nothing`,
           tags,
           params: GroupParams,
-          response: { 202: accepted, ...commonProblems },
+          response: { 202: accepted, ...actionProblems },
         },
       },
       async (request, reply) => {

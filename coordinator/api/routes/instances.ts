@@ -3,12 +3,18 @@ import type { FastifyRequest } from 'fastify'
 import type { GroupRecord, InstanceView } from '../../groups/index.ts'
 import { InstanceNotFoundError } from '../errors.ts'
 import { callerOf } from '../guards.ts'
+import { mergePatchMediaType } from '../json-body.ts'
 import { presentInstance } from '../present.ts'
 import { ProblemSchema } from '../problems.ts'
-import { InstanceCollectionSchema, InstanceSchema } from '../schemas/group-response.ts'
+import {
+  InstanceCollectionSchema,
+  InstancePatchSchema,
+  InstanceSchema,
+} from '../schemas/group-response.ts'
 import {
   type ApiInstance,
   accepted,
+  bodyProblems,
   commonProblems,
   GroupParams,
   InstanceParams,
@@ -73,6 +79,31 @@ export function instanceRoutes(app: ApiInstance, { groups, tenants, view }: Rout
     },
   )
 
+  app.patch(
+    `${paths.group}/instances/:container_group_instance_id`,
+    {
+      schema: {
+        operationId: 'update_container_group_instance',
+        summary: 'Set what it would cost to lose an instance (RFC 7396)',
+        description: 'When its group is scaled in, instances with the lowest cost go first.',
+        tags,
+        consumes: [mergePatchMediaType, 'application/json'],
+        params: InstanceParams,
+        body: InstancePatchSchema,
+        response: { 200: InstanceSchema, ...bodyProblems, 409: ProblemSchema },
+      },
+    },
+    async (request) => {
+      const { container_group_instance_id: id } = request.params
+      const group = groupOf(request, request.params)
+      const instance = instanceOf(group, id)
+      const { deletion_cost: cost } = request.body
+      if (cost === undefined) return presentInstance(instance)
+      await view.setDeletionCost(instance.id, cost ?? 0)
+      return presentInstance({ ...instance, deletionCost: cost ?? 0 })
+    },
+  )
+
   for (const action of ['reallocate', 'recreate', 'restart'] as const) {
     app.post(
       `${paths.group}/instances/:container_group_instance_id/${action}`,
@@ -82,7 +113,7 @@ export function instanceRoutes(app: ApiInstance, { groups, tenants, view }: Rout
           summary: `${action} an instance`,
           tags,
           params: InstanceParams,
-          response: { 202: accepted, ...commonProblems, 501: ProblemSchema },
+          response: { 202: accepted, ...commonProblems, 409: ProblemSchema },
         },
       },
       async (request, reply) => {

@@ -40,7 +40,17 @@ export const UuidSchema = Type.String({
   'x-valid': 'a UUID',
 })
 
-export const TimeSchema = Type.String({ description: 'ISO 8601, UTC.' })
+/** Pages of a list, from 1. */
+export const PageQuery = Type.Object({
+  page: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647, default: 1 })),
+  page_size: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 25 })),
+})
+
+export const TimeSchema = Type.String({
+  format: 'date-time',
+  description: 'RFC 3339, UTC.',
+  'x-valid': 'a date and time of RFC 3339, such as "2026-01-31T12:00:00Z"',
+})
 export const PrioritySchema = oneOfOrNull('high', 'medium', 'low', 'batch')
 export const RestartPolicySchema = oneOf('always', 'on_failure', 'never')
 

@@ -104,11 +104,13 @@ function potluckFields() {
     strict: Type.Boolean({ default: false, description: 'Never two of a slot at once.' }),
     min_upload_mbps: mbps('upload'),
     min_download_mbps: mbps('download'),
+    scaling_actions: ScalingActionsSchema,
   }
 }
 
 function potluckCreate() {
-  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps } = potluckFields()
+  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, scaling_actions } =
+    potluckFields()
   return Type.Object(
     {
       lost_after: Type.Optional(lost_after),
@@ -116,6 +118,7 @@ function potluckCreate() {
       strict: Type.Optional(strict),
       min_upload_mbps: Type.Optional(min_upload_mbps),
       min_download_mbps: Type.Optional(min_download_mbps),
+      scaling_actions: Type.Optional(scaling_actions),
     },
     { additionalProperties: false },
   )
@@ -123,7 +126,8 @@ function potluckCreate() {
 
 /** Null puts a field back to its default. */
 function potluckPatch() {
-  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps } = potluckFields()
+  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, scaling_actions } =
+    potluckFields()
   return Type.Object(
     {
       lost_after: Type.Optional(orNull(lost_after)),
@@ -131,6 +135,7 @@ function potluckPatch() {
       strict: Type.Optional(orNull(strict)),
       min_upload_mbps: Type.Optional(orNull(min_upload_mbps)),
       min_download_mbps: Type.Optional(orNull(min_download_mbps)),
+      scaling_actions: Type.Optional(orNull(scaling_actions)),
     },
     { additionalProperties: false },
   )
@@ -138,8 +143,11 @@ function potluckPatch() {
 
 const image = lineOf(1, 2_048)
 
-function command({ commandItemsMax, commandItemLengthMax }: ContainerLimits) {
-  return orNull(Type.Array(lineOf(1, commandItemLengthMax), { maxItems: commandItemsMax }))
+/** The contract's PATCH takes words a little longer than its POST does. */
+const patchedWordLengthMin = 1_024
+
+function command({ commandItemsMax }: ContainerLimits, wordLengthMax: number) {
+  return orNull(Type.Array(lineOf(1, wordLengthMax), { maxItems: commandItemsMax }))
 }
 
 function containerCreate(limits: ContainerLimits) {
@@ -147,7 +155,7 @@ function containerCreate(limits: ContainerLimits) {
   return Type.Object({
     image,
     image_caching: Type.Optional(Type.Boolean()),
-    command: Type.Optional(command(limits)),
+    command: Type.Optional(command(limits, limits.commandItemLengthMax)),
     environment_variables: Type.Optional(environment(limits).create),
     logging: Type.Optional(orNull(LoggingSchema)),
     priority: Type.Optional(PrioritySchema),
@@ -163,11 +171,12 @@ function containerCreate(limits: ContainerLimits) {
 }
 
 function containerPatch(limits: ContainerLimits) {
+  const wordLengthMax = Math.max(limits.commandItemLengthMax, patchedWordLengthMin)
   const { cpu, memory, gpu_classes, storage_amount, shm_size } = resourceFields(limits)
   return Type.Object({
     image: Type.Optional(orNull(image)),
     image_caching: Type.Optional(Type.Boolean()),
-    command: Type.Optional(command(limits)),
+    command: Type.Optional(command(limits, wordLengthMax)),
     environment_variables: Type.Optional(orNull(environment(limits).patch)),
     logging: Type.Optional(orNull(LoggingSchema)),
     priority: Type.Optional(PrioritySchema),
@@ -186,7 +195,10 @@ function containerPatch(limits: ContainerLimits) {
   })
 }
 
-const countryCodes = Type.Array(CountryCodeSchema, { maxItems: 500 })
+const countryCodes = Type.Array(CountryCodeSchema, {
+  ...{ minItems: 1, maxItems: 500 },
+  description: 'Absent or null: anywhere.',
+})
 
 /** The body of a POST. */
 export function createGroupSchema(limits: ContainerLimits) {

@@ -3,22 +3,24 @@ import Type, { type Static } from 'typebox'
 import {
   CountryCodeSchema,
   DisplayNameSchema,
+  lineOf,
   NameSchema,
   oneOf,
+  orNull,
   PrioritySchema,
   RestartPolicySchema,
   TimeSchema,
   UuidSchema,
 } from './fields.ts'
 import {
-  LivenessProbeSchema,
   LoggingSchema,
-  NetworkingSchema,
   QueueAutoscalerSchema,
   QueueConnectionSchema,
-  ReadinessProbeSchema,
   ScalingActionsSchema,
-  StartupProbeSchema,
+  ShownLivenessProbeSchema,
+  ShownNetworkingSchema,
+  ShownReadinessProbeSchema,
+  ShownStartupProbeSchema,
 } from './kept.ts'
 
 const count = Type.Integer({ minimum: 0 })
@@ -27,9 +29,15 @@ const FaultSchema = Type.Object({ code: Type.String(), message: Type.String() })
 
 export const GroupStateSchema = Type.Object({
   status: oneOf('pending', 'running', 'stopped', 'succeeded', 'failed', 'deploying'),
-  description: Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 1_000 }),
-  start_time: Type.String({ description: 'When it was last started, or made.' }),
-  finish_time: Type.String({ description: 'When it was stopped; until then its start time.' }),
+  description: orNull(lineOf(0, 1_000)),
+  start_time: Type.String({
+    format: 'date-time',
+    description: 'When it was last started, or made.',
+  }),
+  finish_time: Type.String({
+    format: 'date-time',
+    description: 'When it was stopped; until then its start time.',
+  }),
   instance_status_counts: Type.Object({
     allocating_count: count,
     creating_count: count,
@@ -41,7 +49,12 @@ export const GroupStateSchema = Type.Object({
 const ContainerSchema = Type.Object({
   command: Type.Array(Type.String()),
   environment_variables: Type.Record(Type.String(), Type.String()),
-  hash: Type.Optional(Type.String({ description: 'The digest that the image was resolved to.' })),
+  hash: Type.Optional(
+    Type.String({
+      pattern: '^sha\\d{1,3}:[a-fA-F0-9]{40,135}$',
+      description: 'The digest that the image was resolved to.',
+    }),
+  ),
   image: Type.String(),
   image_caching: Type.Optional(Type.Boolean()),
   logging: Type.Optional(LoggingSchema),
@@ -73,12 +86,10 @@ export const GroupSchema = Type.Object(
     country_codes: Type.Array(CountryCodeSchema),
     container: ContainerSchema,
     current_state: GroupStateSchema,
-    liveness_probe: Type.Optional(LivenessProbeSchema),
-    readiness_probe: Type.Optional(ReadinessProbeSchema),
-    startup_probe: Type.Optional(StartupProbeSchema),
-    networking: Type.Optional(
-      Type.Object({ ...NetworkingSchema.properties, dns: Type.String({ maxLength: 253 }) }),
-    ),
+    liveness_probe: Type.Optional(ShownLivenessProbeSchema),
+    readiness_probe: Type.Optional(ShownReadinessProbeSchema),
+    startup_probe: Type.Optional(ShownStartupProbeSchema),
+    networking: Type.Optional(ShownNetworkingSchema),
     queue_autoscaler: Type.Optional(QueueAutoscalerSchema),
     queue_connection: Type.Optional(QueueConnectionSchema),
     'scaling-actions': ScalingActionsSchema,
@@ -89,6 +100,7 @@ export const GroupSchema = Type.Object(
       strict: Type.Boolean(),
       min_upload_mbps: count,
       min_download_mbps: count,
+      scaling_actions: ScalingActionsSchema,
       image: Type.Object({
         state: oneOf('preparing', 'ready', 'failed'),
         bytes_done: count,
@@ -107,6 +119,9 @@ export type GroupJson = Static<typeof GroupSchema>
 
 export const GroupCollectionSchema = Type.Object({ items: Type.Array(GroupSchema) })
 
+/** Instances with the lowest go first when a group is scaled in. */
+const DeletionCostSchema = Type.Integer({ minimum: 0, maximum: 100_000 })
+
 export const InstanceSchema = Type.Object(
   {
     id: UuidSchema,
@@ -117,6 +132,7 @@ export const InstanceSchema = Type.Object(
     ready: Type.Boolean(),
     started: Type.Boolean(),
     pulling_progress: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
+    deletion_cost: DeletionCostSchema,
     potluck: Type.Object({
       slot: count,
       term: count,
@@ -132,6 +148,12 @@ export const InstanceSchema = Type.Object(
     }),
   },
   { title: 'ContainerGroupInstance' },
+)
+
+/** Closed, as the contract has it. Null: back to 0. */
+export const InstancePatchSchema = Type.Object(
+  { deletion_cost: Type.Optional(orNull(DeletionCostSchema)) },
+  { title: 'ContainerGroupInstancePatch', additionalProperties: false },
 )
 
 export type InstanceJson = Static<typeof InstanceSchema>

@@ -3,7 +3,7 @@
  * gateway, queue, schedules, log sinks. A client that sets them gets the contract's answers, and
  * `potluck.not_in_effect` tells the rest.
  */
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { lineOf, NameSchema, oneOf, oneOfOrNull, orNull } from './fields.ts'
 
 const port = Type.Integer({ minimum: 1, maximum: 65_535 })
@@ -42,9 +42,22 @@ function probe(
   })
 }
 
+/** As it is answered: with every default filled in, and no action that is null. */
+function shownProbe<S extends ReturnType<typeof probe>>(schema: S) {
+  const { exec: _e, grpc: _g, http: _h, tcp: _t, ...times } = schema.properties
+  return Type.Unsafe<Static<S>>({
+    ...schema,
+    properties: { exec: ExecSchema, grpc: GrpcSchema, http: HttpSchema, tcp: TcpSchema, ...times },
+    required: Object.keys(times),
+  })
+}
+
 export const LivenessProbeSchema = probe({ period: 10, timeout: 30, success: 1, failure: 3 })
 export const ReadinessProbeSchema = probe({ period: 1, timeout: 1, success: 1, failure: 3 })
 export const StartupProbeSchema = probe({ period: 3, timeout: 10, success: 2, failure: 15 })
+export const ShownLivenessProbeSchema = shownProbe(LivenessProbeSchema)
+export const ShownReadinessProbeSchema = shownProbe(ReadinessProbeSchema)
+export const ShownStartupProbeSchema = shownProbe(StartupProbeSchema)
 
 const timeout = Type.Integer({ minimum: 1, maximum: 100_000, default: 100_000 })
 export const NetworkingSchema = Type.Object({
@@ -60,6 +73,19 @@ export const NetworkingSchema = Type.Object({
   protocol: oneOf('http'),
   server_response_timeout: Type.Optional(timeout),
   single_connection_limit: Type.Optional(Type.Boolean({ default: false })),
+})
+/** Where a group answers, once the gateway does: its own name, and every default filled in. */
+const shownNetworking = {
+  ...NetworkingSchema.properties,
+  dns: Type.String({
+    ...{ minLength: 1, maxLength: 253 },
+    pattern: '^([a-z][a-z0-9-]{0,61}[a-z0-9]\\.)*[a-z][a-z0-9-]{0,61}[a-z0-9]$',
+  }),
+}
+const shownNetworkingSchema = Type.Object(shownNetworking)
+export const ShownNetworkingSchema = Type.Unsafe<Static<typeof shownNetworkingSchema>>({
+  ...shownNetworkingSchema,
+  required: Object.keys(shownNetworking),
 })
 export const NetworkingPatchSchema = Type.Object({ port: Type.Optional(orNull(port)) })
 
@@ -97,7 +123,9 @@ export const LoggingSchema = Type.Object({
       Type.Object({
         compression: oneOf('none', 'gzip'),
         format: oneOf('json', 'json_lines'),
-        headers: Type.Optional(orNull(pairs)),
+        headers: Type.Optional(
+          Type.Unsafe<Static<typeof pairs> | null>({ ...orNull(pairs), default: [] }),
+        ),
         host: line,
         password: Type.Optional(orNull(line)),
         path: Type.Optional(orNull(line)),
