@@ -30,6 +30,8 @@ export type ControlPlaneInit = Readonly<{
   certificate: TermCertificate
   numbers: LeaseNumbers
   reconnectWindowMs?: number | undefined
+  /** How long a replica runs before a higher group may take its node; absent: for good. */
+  preemptAfterMs?: number | undefined
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -129,6 +131,7 @@ export async function startControlPlane(
   const reconciler = createReconciler(numbers, {
     ...{ book, settling, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger },
+    ...(init.preemptAfterMs === undefined ? {} : { preemption: { minRunMs: init.preemptAfterMs } }),
   })
 
   await sessions.start()

@@ -105,7 +105,10 @@ export async function run(
   )
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
-    { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+    {
+      ...{ network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+      preemptAfterMs: config.preemptAfterMs,
+    },
     { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())

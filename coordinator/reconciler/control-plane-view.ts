@@ -9,7 +9,7 @@ import {
   NotOfferedError,
 } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
-import { describeExplanation, type Explanation } from '../scheduler/index.ts'
+import { describeExplanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Placement, PlacementState, SlotRecord } from '../slots/index.ts'
 import type { Reconciler } from './reconciler.ts'
