@@ -21,6 +21,7 @@ import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
+import { startScheduledScaling } from './scaling/index.ts'
 import { openSealer } from './secrets/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
@@ -112,6 +113,8 @@ export async function run(
     { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())
+  const scaling = startScheduledScaling({ groups, clock, wallMs, logger })
+  stack.defer(() => scaling.stop())
   const stopHelper = await startHelper(
     { allowPrivate: config.testbed },
     {
