@@ -21,6 +21,7 @@ import {
   createSettling,
   openSlotBook,
 } from './reconciler/index.ts'
+import { openReliabilityBook } from './reliability/index.ts'
 import type { Sealer } from './secrets/index.ts'
 import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
@@ -107,7 +108,9 @@ export async function startControlPlane(
         isCache: (peer) => lists.isCache(peer),
         isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
         banned: (peer) => lists.isBanned(peer),
+        reliability: (peer) => reliability.of(peer),
         onChange(peer) {
+          if (sessions.nodes.has(peer)) reliability.look(peer)
           shareCacheAddrs(peer)
           reconciler.touchNode(peer)
         },
@@ -125,6 +128,9 @@ export async function startControlPlane(
     startedMs: nowMs(),
     expected: nodesPlaced(book.slots.values()),
     windowMs: init.reconnectWindowMs,
+  })
+  const reliability = await openReliabilityBook({
+    ...{ store, nodes: sessions.nodes, isSettled: () => settling.settled, nowMs, clock, logger },
   })
   const holders = createHolders({ book, sessions })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
@@ -147,6 +153,8 @@ export async function startControlPlane(
       stopListening()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
+      // Before: that all streams end now is no node's doing.
+      await reliability.stop()
       await sessions.stop()
       await images.stop()
     },
