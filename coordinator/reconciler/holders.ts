@@ -11,6 +11,8 @@ import type { SlotBook } from './slot-book.ts'
 
 export interface Holders {
   hintsFor(bundle: BundleId, audience: PeerId): readonly PeerHint[]
+  /** The node is to hold the bundle from now on. */
+  add(node: PeerId, bundle: BundleId): void
   /** What the node holds, or is to hold, may have changed. */
   touch(node: PeerId): void
   /** Tells those that fetch what has changed for them since they were told. */
@@ -79,6 +81,14 @@ export function createHolders({
   return {
     hintsFor,
     touch,
+    add(node, bundle) {
+      const bundles = bundlesOf.get(node)
+      if (bundles?.has(bundle)) return
+      bundlesOf.set(node, new Set([...(bundles ?? []), bundle]))
+      const ring = byBundle.get(bundle) ?? new Ring<PeerId>()
+      ring.add(node)
+      byBundle.set(bundle, ring)
+    },
     share() {
       if (book.starting.size === 0) {
         told.clear()

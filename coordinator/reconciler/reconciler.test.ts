@@ -36,7 +36,7 @@ describe('coordinator/reconciler', () => {
         ...{ book, clock: systemClock, logger: logger as unknown as Logger },
         settling: createSettling({ startedMs: 0, expected: new Set() }),
         builder: undefined as never,
-        holders: { share() {}, touch() {} },
+        holders: { share() {}, touch() {}, add() {} },
         signer: {
           ticket: () => ({ ticket: bytes, expiresMs: nowMs + ticketMs }),
         } as never,

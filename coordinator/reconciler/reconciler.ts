@@ -12,14 +12,13 @@ import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { LeaseNumbers, SlotRecord, SlotsInput } from '../slots/index.ts'
+import type { LeaseNumbers, SlotsInput } from '../slots/index.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
 import { explainGroup, type GroupExplanation } from './explain-group.ts'
 import type { Holders } from './holders.ts'
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
 import type { OrderBuilder } from './order-builder.ts'
 import { createPlanApplier, type PlanApplier } from './plan-applier.ts'
-import { nodesOf } from './plan-index.ts'
 import { Planner } from './planner.ts'
 import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
@@ -46,7 +45,7 @@ export type ReconcilerComponents = Readonly<{
   book: SlotBook
   settling: Settling
   builder: OrderBuilder
-  holders: Pick<Holders, 'share' | 'touch'>
+  holders: Pick<Holders, 'share' | 'touch' | 'add'>
   signer: OrderSigner
   sessions: Pick<Sessions, 'nodes' | 'send'>
   images: Pick<Images, 'tend' | 'bundleOf'>
@@ -101,7 +100,10 @@ class Loop implements Reconciler {
     book.onChange((next, before) => {
       const record = next ?? before
       if (record) this.#planner.touchRecord(record, before)
-      for (const node of new Set([...nodesIn(next), ...nodesIn(before)])) parts.holders.touch(node)
+      const [now, was] = [next?.placement, before?.placement]
+      if (now?.node === was?.node && now?.bundle === was?.bundle) return
+      if (now) parts.holders.add(now.node, now.bundle)
+      if (was) parts.holders.touch(was.node)
     })
     this.#renewals = createLeaseRenewals(numbers, parts)
     this.#deliveries = createDeliveries(parts)
@@ -222,10 +224,6 @@ class Loop implements Reconciler {
     const known = fence && book.leaseOf(slot, fence)
     return known ?? settling.endMs + this.#numbers.leaseMs
   }
-}
-
-function nodesIn(record: SlotRecord | undefined): readonly PeerId[] {
-  return record ? nodesOf(record) : []
 }
 
 /** The lease numbers of production; tests and the simulator pass shorter ones. */

@@ -192,4 +192,4 @@ export class Fleet {
 }
 
 /** Enough to find one that fits; the image is not worth asking all of thousands. */
-const holdersTried = 32
+const holdersTried = 16
