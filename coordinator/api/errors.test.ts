@@ -103,7 +103,7 @@ describe('coordinator/api: errors', () => {
     ],
     [
       'potluck.lost_afterr',
-      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps',
+      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, sensitive',
       { potluck: { lost_afterr: 1 } },
     ],
     ['potluck.min_upload_mbps', '0', { potluck: { min_upload_mbps: -1 } }],

@@ -123,6 +123,7 @@ function presentExtension(
     strict: extension.strict,
     min_upload_mbps: extension.minUploadMbps ?? 0,
     min_download_mbps: extension.minDownloadMbps ?? 0,
+    sensitive: extension.sensitive ?? false,
     image: {
       state: image?.state ?? 'preparing',
       bytes_done: image?.bytesDone ?? 0,

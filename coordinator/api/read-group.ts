@@ -31,6 +31,7 @@ export const defaultExtension: GroupExtension = {
   strict: false,
   minUploadMbps: 0,
   minDownloadMbps: 0,
+  sensitive: false,
 }
 
 /** @throws {RequestInvalidError} */
@@ -249,7 +250,7 @@ function readCredentials(
 
 function readExtension(potluck: NonNullable<PatchGroupBody['potluck']>): Partial<GroupExtension> {
   const { lost_after: lost, orphan_after: orphan, strict } = potluck
-  const { min_upload_mbps: up, min_download_mbps: down } = potluck
+  const { min_upload_mbps: up, min_download_mbps: down, sensitive } = potluck
   return {
     ...(lost === undefined ? {} : { lostAfterMs: msOf(lost) ?? defaultExtension.lostAfterMs }),
     ...(orphan === undefined
@@ -258,6 +259,7 @@ function readExtension(potluck: NonNullable<PatchGroupBody['potluck']>): Partial
     ...(strict === undefined ? {} : { strict: strict ?? defaultExtension.strict }),
     ...(up === undefined ? {} : { minUploadMbps: up ?? 0 }),
     ...(down === undefined ? {} : { minDownloadMbps: down ?? 0 }),
+    ...(sensitive === undefined ? {} : { sensitive: sensitive ?? false }),
   }
 }
 

@@ -104,11 +104,13 @@ function potluckFields() {
     strict: Type.Boolean({ default: false, description: 'Never two of a slot at once.' }),
     min_upload_mbps: mbps('upload'),
     min_download_mbps: mbps('download'),
+    sensitive: Type.Boolean({ default: false, description: 'Only on nodes past probation.' }),
   }
 }
 
 function potluckCreate() {
-  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps } = potluckFields()
+  const { lost_after, orphan_after, strict, ...more } = potluckFields()
+  const { min_upload_mbps, min_download_mbps, sensitive } = more
   return Type.Object(
     {
       lost_after: Type.Optional(lost_after),
@@ -116,6 +118,7 @@ function potluckCreate() {
       strict: Type.Optional(strict),
       min_upload_mbps: Type.Optional(min_upload_mbps),
       min_download_mbps: Type.Optional(min_download_mbps),
+      sensitive: Type.Optional(sensitive),
     },
     { additionalProperties: false },
   )
@@ -123,7 +126,8 @@ function potluckCreate() {
 
 /** Null puts a field back to its default. */
 function potluckPatch() {
-  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps } = potluckFields()
+  const { lost_after, orphan_after, strict, ...more } = potluckFields()
+  const { min_upload_mbps, min_download_mbps, sensitive } = more
   return Type.Object(
     {
       lost_after: Type.Optional(orNull(lost_after)),
@@ -131,6 +135,7 @@ function potluckPatch() {
       strict: Type.Optional(orNull(strict)),
       min_upload_mbps: Type.Optional(orNull(min_upload_mbps)),
       min_download_mbps: Type.Optional(orNull(min_download_mbps)),
+      sensitive: Type.Optional(orNull(sensitive)),
     },
     { additionalProperties: false },
   )

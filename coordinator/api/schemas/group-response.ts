@@ -89,6 +89,7 @@ export const GroupSchema = Type.Object(
       strict: Type.Boolean(),
       min_upload_mbps: count,
       min_download_mbps: count,
+      sensitive: Type.Boolean(),
       image: Type.Object({
         state: oneOf('preparing', 'ready', 'failed'),
         bytes_done: count,
