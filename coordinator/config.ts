@@ -86,6 +86,12 @@ export const configSchema = Type.Object({
       description: 'private address ranges (CIDR) in which tenants’ webhooks may be',
     }),
   ),
+  preemptAfterMs: duration({
+    description:
+      'how long a replica runs, at least, before a group of higher priority may take its node',
+    default: '30m',
+    max: '30d',
+  }),
   reconnectWindowMs: Type.Optional(
     duration({
       description:

@@ -28,6 +28,7 @@ import {
   openCrowdBook,
   openSlotBook,
 } from './reconciler/index.ts'
+import { openReliabilityBook } from './reliability/index.ts'
 import { openReputation, type Reputation } from './reputation/index.ts'
 import {
   type Authority,
@@ -60,6 +61,8 @@ export type ControlPlaneInit = Readonly<{
   householdLimits: HouseholdLimits
   /** The operator's table of prefixes; it outranks the network file's. */
   countries: readonly CountryPrefix[]
+  /** How long a replica runs before a higher group may take its node; absent: for good. */
+  preemptAfterMs?: number | undefined
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -193,7 +196,9 @@ export async function startControlPlane(
         isCache: (peer) => lists.isCache(peer),
         isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
         banned: (peer) => bans.isBanned(peer),
+        reliability: (peer) => reliability.of(peer),
         onChange(peer) {
+          if (sessions.nodes.has(peer)) reliability.look(peer)
           shareCacheAddrs(peer)
           reconciler.touchNode(peer)
         },
@@ -259,12 +264,16 @@ export async function startControlPlane(
     ownChecks: createOwnChecks({ mesh, sessions, servers: () => lists.servers, logger }),
     onChange: () => reconciler.kick(),
   })
+  const reliability = await openReliabilityBook({
+    ...{ store, nodes: sessions.nodes, isSettled: () => settling.settled, nowMs, clock, logger },
+  })
   const holders = createHolders({ book, sessions })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
     mayOrder: () => authority.doubt === undefined,
     ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger, isHeld: security.isHeld },
+    ...(init.preemptAfterMs === undefined ? {} : { preemption: { minRunMs: init.preemptAfterMs } }),
   })
 
   const stopSpreading = await spreadBans({
@@ -302,6 +311,8 @@ export async function startControlPlane(
       await brake.stop()
       await continueBans.stop()
       await authority.kept()
+      // Before: that all streams end now is no node's doing.
+      await reliability.stop()
       await sessions.stop()
       await images.stop()
     },

@@ -27,6 +27,7 @@ import { openLists } from './orders/index.ts'
 import { createQueues, openJobs } from './queues/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { NotInForceError } from './restore/index.ts'
+import { startScheduledScaling } from './scaling/index.ts'
 import { openSealer } from './secrets/index.ts'
 import { readCountries } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
@@ -131,6 +132,7 @@ export async function run(
     {
       ...{ network, certificate, numbers, countries, reconnectWindowMs: config.reconnectWindowMs },
       ...trustOf(config),
+      preemptAfterMs: config.preemptAfterMs,
     },
     {
       ...{ store, sealer, mesh, lists, bans, groups, chefs, orderSigner, audit: noAudit },
@@ -139,6 +141,8 @@ export async function run(
     },
   )
   stack.defer(() => plane.stop())
+  const scaling = startScheduledScaling({ groups, clock, wallMs, logger })
+  stack.defer(() => scaling.stop())
   const stopHelper = await startHelper(
     { allowPrivate: config.testbed },
     {

@@ -72,6 +72,16 @@ export const configSchema = Type.Object({
       maximum: 64,
     }),
     gpu: Type.Boolean({ description: 'lend the GPUs', default: true }),
+    jobs: Type.Union([Type.Literal('all'), Type.Literal('gpu'), Type.Literal('cpu')], {
+      description: 'which containers are taken: all, those that want a GPU, those that want none',
+      default: 'all',
+    }),
+    minPricePerHour: Type.Number({
+      description: "the least that an hour of a container must pay, in the network's currency",
+      default: 0,
+      minimum: 0,
+      maximum: 1_000_000,
+    }),
   }),
   chunks: Type.Object({
     budgetBytes: byteSize({

@@ -17,6 +17,7 @@ import {
   type ImageView,
   type InstanceView,
   machineIdOf,
+  type PlacementView,
 } from '../groups/index.ts'
 import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
@@ -34,6 +35,7 @@ export type FakeView = ControlPlaneView & {
   readonly running: Map<GroupId, InstanceView[]>
   problem: string | undefined
   lent: FreeNode[]
+  placement: PlacementView | undefined
 }
 
 export function createFakeView(): FakeView {
@@ -50,9 +52,11 @@ export function createFakeView(): FakeView {
     running,
     problem: undefined,
     lent: [],
+    placement: undefined,
     instances: (group) => running.get(group) ?? [],
     image: (group) => images.get(group),
     placementProblem: () => view.problem,
+    explain: () => view.placement,
     capacity: () => {
       const none = { milliCpus: 0, memoryBytes: 0, storageBytes: 0, gpus: 0 }
       return { nodes: 0, nodesConnected: 0, ...none }

@@ -55,7 +55,7 @@ describe('coordinator/api', () => {
       expect(group.current_state.status).to.equal('pending')
       expect(group.potluck).to.include({
         ...{ lost_after: 0, orphan_after: 3_600, strict: false },
-        ...{ min_upload_mbps: 0, min_download_mbps: 0 },
+        ...{ min_upload_mbps: 0, min_download_mbps: 0, sensitive: false },
       })
       expect((await api.call('GET', `${containers}/hello`)).json()).to.deep.equal(group)
       const list = (await api.call('GET', containers)).json()
@@ -79,7 +79,7 @@ describe('coordinator/api', () => {
           'scheduled-scaling-enabled': true,
           potluck: {
             ...{ lost_after: 60, orphan_after: 0, strict: true },
-            ...{ min_upload_mbps: 10, min_download_mbps: 100 },
+            ...{ min_upload_mbps: 10, min_download_mbps: 100, sensitive: true },
           },
         },
         {
@@ -106,7 +106,7 @@ describe('coordinator/api', () => {
       expect(group.networking.dns).to.match(/^g[0-9a-f]{32}\.potluck\.internal$/)
       expect(group.potluck).to.include({
         ...{ lost_after: 60, orphan_after: 0, strict: true },
-        ...{ min_upload_mbps: 10, min_download_mbps: 100 },
+        ...{ min_upload_mbps: 10, min_download_mbps: 100, sensitive: true },
       })
       expect(group.potluck.not_in_effect).to.include.members([
         'readiness_probe',

@@ -20,6 +20,7 @@ import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { availabilityRoutes } from './routes/availability.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
+import { explainRoutes } from './routes/explain.ts'
 import { inferenceEndpointRoutes } from './routes/inference-endpoints.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -72,6 +73,7 @@ export async function createApi({
       guardWrites(scoped, checkWrite)
       containerGroupRoutes(api, context)
       instanceRoutes(api, context)
+      explainRoutes(api, context)
       queueRoutes(api, context)
       jobRoutes(api, context)
       inferenceEndpointRoutes(api, context)

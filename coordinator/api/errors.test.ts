@@ -103,7 +103,7 @@ describe('coordinator/api: errors', () => {
     ],
     [
       'potluck.lost_afterr',
-      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, scaling_actions',
+      'valid are lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, sensitive, scaling_actions',
       { potluck: { lost_afterr: 1 } },
     ],
     ['potluck.min_upload_mbps', '0', { potluck: { min_upload_mbps: -1 } }],

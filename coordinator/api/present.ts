@@ -123,6 +123,7 @@ function presentExtension(
     strict: extension.strict,
     min_upload_mbps: extension.minUploadMbps ?? 0,
     min_download_mbps: extension.minDownloadMbps ?? 0,
+    sensitive: extension.sensitive ?? false,
     scaling_actions: (kept['scaling-actions'] ?? []) as GroupJson['scaling-actions'],
     image: {
       state: image?.state ?? 'preparing',

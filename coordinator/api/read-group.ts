@@ -45,6 +45,7 @@ export const defaultExtension: GroupExtension = {
   strict: false,
   minUploadMbps: 0,
   minDownloadMbps: 0,
+  sensitive: false,
 }
 
 /** @throws {RequestInvalidError} */
@@ -268,7 +269,7 @@ function readCredentials(
 
 function readExtension(potluck: NonNullable<PatchGroupBody['potluck']>): Partial<GroupExtension> {
   const { lost_after: lost, orphan_after: orphan, strict } = potluck
-  const { min_upload_mbps: up, min_download_mbps: down } = potluck
+  const { min_upload_mbps: up, min_download_mbps: down, sensitive } = potluck
   return {
     ...(lost === undefined ? {} : { lostAfterMs: msOf(lost) ?? defaultExtension.lostAfterMs }),
     ...(orphan === undefined
@@ -277,6 +278,7 @@ function readExtension(potluck: NonNullable<PatchGroupBody['potluck']>): Partial
     ...(strict === undefined ? {} : { strict: strict ?? defaultExtension.strict }),
     ...(up === undefined ? {} : { minUploadMbps: up ?? 0 }),
     ...(down === undefined ? {} : { minDownloadMbps: down ?? 0 }),
+    ...(sensitive === undefined ? {} : { sensitive: sensitive ?? false }),
   }
 }
 

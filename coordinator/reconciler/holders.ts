@@ -11,6 +11,8 @@ import type { SlotBook } from './slot-book.ts'
 
 export interface Holders {
   hintsFor(bundle: BundleId, audience: PeerId): readonly PeerHint[]
+  /** The node is to hold the bundle from now on. */
+  add(node: PeerId, bundle: BundleId): void
   /** What the node holds, or is to hold, may have changed. */
   touch(node: PeerId): void
   /** Tells those that fetch what has changed for them since they were told. */
@@ -19,8 +21,10 @@ export interface Holders {
 
 /** Neighbours enough for a swarm to be well connected (swarm.md 2.3), and what a message holds. */
 const hintsMax = 32
-/** Of a swarm of thousands so many are ranked, beginning at a place of the audience's own. */
-const rankedMax = 128
+/** Of a swarm of thousands so many are looked at, from a place of the audience's own on. */
+const askedMax = 256
+/** So many are told a second: each costs a look at the swarm and a message. */
+const sharesMax = 256
 
 export function createHolders({
   book,
@@ -29,7 +33,7 @@ export function createHolders({
   book: Pick<SlotBook, 'slots' | 'starting' | 'on'>
   sessions: Pick<Sessions, 'nodes' | 'caches' | 'send'>
 }>): Holders {
-  const told = new Map<SlotId, string>()
+  const told = new Map<SlotId, Readonly<{ epoch: number; count: number; peers: string }>>()
   const byBundle = new Map<BundleId, Ring<PeerId>>()
   const bundlesOf = new Map<PeerId, ReadonlySet<BundleId>>()
 
@@ -55,23 +59,20 @@ export function createHolders({
     else bundlesOf.delete(node)
   }
   const hintsFor = (bundle: BundleId, audience: PeerId): readonly PeerHint[] => {
-    const hints: (PeerHint & { readonly rank: number })[] = []
-    const offer = (peer: PeerId, isCache: boolean): void => {
-      const state = isCache ? sessions.caches.get(peer) : sessions.nodes.get(peer)
-      if (peer === audience || !state?.isHere || state.addrs.length === 0) return
-      // Caches first; of the rest each is told others, and the same ones each time.
-      const rank = isCache ? -1 : drawOf(`${audience} ${peer}`)
-      hints.push({ peer, addrs: [...state.addrs], rank })
+    const hints: PeerHint[] = []
+    // Caches first.
+    for (const { node, connected, bundles, isHere, addrs } of sessions.caches.values()) {
+      const isIt = connected && isHere && bundles.has(bundle) && node !== audience
+      if (isIt && addrs.length > 0) hints.push({ peer: node, addrs: [...addrs] })
     }
-    for (const { node, connected, bundles } of sessions.caches.values()) {
-      if (connected && bundles.has(bundle)) offer(node, true)
+    // Of the rest each is told others, and the same ones each time.
+    for (const peer of byBundle.get(bundle)?.from(drawOf(audience), askedMax) ?? []) {
+      if (hints.length >= hintsMax) break
+      const state = sessions.nodes.get(peer)
+      if (peer === audience || !state?.isHere || state.addrs.length === 0) continue
+      hints.push({ peer, addrs: [...state.addrs] })
     }
-    const ring = byBundle.get(bundle)
-    if (ring) for (const peer of ring.from(drawOf(audience), rankedMax)) offer(peer, false)
-    return hints
-      .sort((a, b) => a.rank - b.rank)
-      .slice(0, hintsMax)
-      .map(({ peer, addrs }) => ({ peer, addrs }))
+    return hints.slice(0, hintsMax)
   }
   const nodes = new Set(sessions.nodes.keys())
   for (const { placement } of book.slots.values()) if (placement) nodes.add(placement.node)
@@ -80,19 +81,34 @@ export function createHolders({
   return {
     hintsFor,
     touch,
+    add(node, bundle) {
+      const bundles = bundlesOf.get(node)
+      if (bundles?.has(bundle)) return
+      bundlesOf.set(node, new Set([...(bundles ?? []), bundle]))
+      const ring = byBundle.get(bundle) ?? new Ring<PeerId>()
+      ring.add(node)
+      byBundle.set(bundle, ring)
+    },
     share() {
       if (book.starting.size === 0) {
         told.clear()
         return
       }
+      let left = sharesMax
       for (const slot of book.starting) {
         const placement = book.slots.get(slot)?.placement
         if (!placement || !sessions.nodes.get(placement.node)?.connected) continue
-        const { bundle, node } = placement
+        const { bundle, node, fence } = placement
+        const before = told.get(slot)
+        // Who knows as many as it may is well connected.
+        if (before?.epoch === fence.epoch && before.count === hintsMax) continue
+        if (left-- <= 0) return
         const hints = hintsFor(bundle, node)
-        const key = `${placement.fence.epoch} ${hints.map(({ peer }) => peer).join()}`
-        if (hints.length === 0 || told.get(slot) === key) continue
-        if (sessions.send(node, { type: 'holders', bundle, hints: [...hints] })) told.set(slot, key)
+        const peers = hints.map(({ peer }) => peer).join()
+        const isNew = before?.epoch !== fence.epoch || before.peers !== peers
+        if (hints.length === 0 || !isNew) continue
+        const isSent = sessions.send(node, { type: 'holders', bundle, hints: [...hints] })
+        if (isSent) told.set(slot, { epoch: fence.epoch, count: hints.length, peers })
       }
     },
   }

@@ -38,7 +38,7 @@ describe('coordinator/reconciler', () => {
         mayOrder: () => true,
         settling: createSettling({ startedMs: 0, expected: new Set() }),
         builder: undefined as never,
-        holders: { share() {}, touch() {} },
+        holders: { share() {}, touch() {}, add() {} },
         signer: {
           ticket: () => ({ ticket: bytes, expiresMs: nowMs + ticketMs }),
         } as never,

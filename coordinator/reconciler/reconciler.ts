@@ -19,12 +19,11 @@ import { newerVersionReason } from '../../protocol/orders/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
-import type { Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { LeaseNumbers, SlotRecord, SlotsInput } from '../slots/index.ts'
 import type { BrakeWatch } from './brake-watch.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
-import { explainGroup } from './explain-group.ts'
+import { explainGroup, type GroupExplanation } from './explain-group.ts'
 import type { Holders } from './holders.ts'
 import {
   createInstanceRequests,
@@ -34,7 +33,6 @@ import {
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
 import type { OrderBuilder } from './order-builder.ts'
 import { createPlanApplier, type PlanApplier } from './plan-applier.ts'
-import { nodesOf } from './plan-index.ts'
 import { Planner } from './planner.ts'
 import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
@@ -53,10 +51,10 @@ export interface Reconciler {
    * @throws {InstanceGoneError} @throws {InstanceUnreachableError}
    */
   ask(instance: InstanceId, request: InstanceRequest): Promise<void>
-  /** Groups with slots that no node can take now, and since when (coordinator's time). */
-  readonly waitingSinceMs: ReadonlyMap<GroupId, number>
   /** Where the group's next replica would go now, or why nowhere; undefined: no such group. */
-  explain(group: GroupId): Explanation | undefined
+  explain(group: GroupId): GroupExplanation | undefined
+  /** How long slots of the group have waited for room; undefined: none waits. */
+  waitedMs(group: GroupId): number | undefined
   readonly settled: boolean
   /** The brake is on: nothing silent is replaced. */
   readonly holding: boolean
@@ -71,7 +69,7 @@ export type ReconcilerComponents = Readonly<{
   /** False: this coordinator was deposed, or its store has gone back. */
   mayOrder: () => boolean
   builder: OrderBuilder
-  holders: Pick<Holders, 'share' | 'touch'>
+  holders: Pick<Holders, 'share' | 'touch' | 'add'>
   signer: OrderSigner
   sessions: Pick<Sessions, 'nodes' | 'send'>
   images: Pick<Images, 'tend' | 'bundleOf'>
@@ -132,7 +130,10 @@ class Loop implements Reconciler {
     book.onChange((next, before) => {
       const record = next ?? before
       if (record) this.#planner.touchRecord(record, before)
-      for (const node of new Set([...nodesIn(next), ...nodesIn(before)])) parts.holders.touch(node)
+      const [now, was] = [next?.placement, before?.placement]
+      if (now?.node === was?.node && now?.bundle === was?.bundle) return
+      if (now) parts.holders.add(now.node, now.bundle)
+      if (was) parts.holders.touch(was.node)
     })
     this.#renewals = createLeaseRenewals(numbers, parts)
     this.#deliveries = createDeliveries(parts)
@@ -153,11 +154,12 @@ class Loop implements Reconciler {
     })
   }
 
-  get waitingSinceMs(): ReadonlyMap<GroupId, number> {
-    return this.#planner.waitingSinceMs
+  waitedMs(group: GroupId): number | undefined {
+    const sinceMs = this.#planner.waitingSinceMs.get(group)
+    return sinceMs === undefined ? undefined : this.#parts.nowMs() - sinceMs
   }
 
-  explain(group: GroupId): Explanation | undefined {
+  explain(group: GroupId): GroupExplanation | undefined {
     const target = this.#targets.get(group)
     const { book, nowMs } = this.#parts
     const { fleet } = this.#planner
@@ -288,10 +290,6 @@ class Loop implements Reconciler {
     const known = fence && book.leaseOf(slot, fence)
     return known ?? settling.endMs + this.#numbers.leaseMs
   }
-}
-
-function nodesIn(record: SlotRecord | undefined): readonly PeerId[] {
-  return record ? nodesOf(record) : []
 }
 
 /** The lease numbers of production; tests and the simulator pass shorter ones. */

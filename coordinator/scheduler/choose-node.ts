@@ -1,7 +1,7 @@
 /**
  * Which node gets a slot: the best by score of some dozens that pass the filters. In a small network
- * that is all of them; in a big one the best of 32 is nearly as good as the best of ten thousand,
- * and three hundred times cheaper (Nomad and Kubernetes do the same).
+ * that is all of them; in a big one the best of 16 is nearly as good as the best of ten thousand,
+ * and hundreds of times cheaper (Nomad and Kubernetes do the same).
  */
 import type { PeerId } from '../../protocol/ids.ts'
 import type { GroupTarget } from '../slots/index.ts'
@@ -24,7 +24,7 @@ export type ChooseContext = Readonly<{
 }>
 
 /** Fits to compare, and how many to ask for the first when fits are rare. */
-const comparedMax = 32
+const comparedMax = 16
 const askedMax = 1_024
 
 type Candidate = Readonly<{ entry: FleetEntry; score: number }>

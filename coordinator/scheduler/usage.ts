@@ -1,6 +1,6 @@
 /** What is spoken for on a node: by placements, by what is leaving, by what nobody ordered. */
-import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
-import { parseSlotId } from '../../protocol/ids.ts'
+import type { Fence, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
+import { compareFence, parseSlotId } from '../../protocol/ids.ts'
 import type { Resources } from '../../protocol/orders/index.ts'
 import type { Claim, NodeView, SlotRecord } from '../slots/index.ts'
 
@@ -37,12 +37,14 @@ function addTo(usage: NodeUsage, slot: SlotId, resources: Resources): void {
  */
 export function usageOf(view: NodeView, records: Iterable<SlotRecord>): NodeUsage {
   const usage = emptyUsage()
-  const known = new Set<string>()
+  const known = new Map<SlotId, Fence[]>()
   for (const { slot, placement, leaving } of records) {
     for (const at of placement ? [placement, ...leaving] : leaving) {
       if (at.node !== view.node) continue
       if (at !== placement && !view.connected) continue
-      known.add(`${slot} ${at.fence.term}.${at.fence.epoch}`)
+      const fences = known.get(slot)
+      if (fences) fences.push(at.fence)
+      else known.set(slot, [at.fence])
       addTo(usage, slot, at.resources)
     }
     for (const { node, claim } of leaving) {
@@ -51,7 +53,7 @@ export function usageOf(view: NodeView, records: Iterable<SlotRecord>): NodeUsag
   }
   if (!view.connected) return usage
   for (const [slot, { fence }] of view.held) {
-    if (known.has(`${slot} ${fence.term}.${fence.epoch}`)) continue
+    if (known.get(slot)?.some((own) => compareFence(own, fence) === 0)) continue
     usage.allocations++
     usage.groups.add(parseSlotId(slot).group)
   }

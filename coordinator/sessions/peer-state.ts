@@ -41,6 +41,17 @@ export type OpenAllocation = (signed: Signed) => Allocation | undefined
 
 type Refusals = Map<SlotId, { fence: Fence; fault: Fault }>
 
+/** What others know of a peer, by its id; absent: nobody does. */
+export type PeerFacts = Readonly<{
+  /** A node's line as a cache measured it. */
+  measuredLink?: (peer: PeerId) => Link | undefined
+  standing?: (peer: PeerId) => Standing
+  /** Whose node it is. */
+  chefOf?: (peer: PeerId) => string | undefined
+  /** How well it stayed, 0 to 1. */
+  reliability?: ((peer: PeerId) => number | undefined) | undefined
+}>
+
 export class PeerState implements NodeView {
   readonly node: PeerId
   readonly role: Hello['role']
@@ -49,6 +60,7 @@ export class PeerState implements NodeView {
   readonly #standing: (peer: PeerId) => Standing
   #told: Capacity | undefined
   readonly #chefOf: (peer: PeerId) => string | undefined
+  readonly #reliability: (peer: PeerId) => number | undefined
   household = ''
   declare country?: string | undefined
   observedAddr = ''
@@ -71,25 +83,19 @@ export class PeerState implements NodeView {
   /** Boot clock. */
   lastSeenMs = 0
 
-  /**
-   * @param measuredLink a node's line as a cache measured it
-   * @param standing its reputation
-   * @param chefOf whose node it is
-   */
   constructor(
     node: PeerId,
     role: Hello['role'],
     banned: (peer: PeerId) => boolean,
-    measuredLink: (peer: PeerId) => Link | undefined = () => undefined,
-    standing: (peer: PeerId) => Standing = () => ({ probation: false, rests: false }),
-    chefOf: (peer: PeerId) => string | undefined = () => undefined,
+    { measuredLink, standing, chefOf, reliability }: PeerFacts = {},
   ) {
     this.node = node
     this.role = role
     this.#banned = banned
-    this.#measuredLink = measuredLink
-    this.#standing = standing
-    this.#chefOf = chefOf
+    this.#measuredLink = measuredLink ?? (() => undefined)
+    this.#standing = standing ?? (() => ({ probation: false, rests: false }))
+    this.#chefOf = chefOf ?? (() => undefined)
+    this.#reliability = reliability ?? (() => undefined)
   }
 
   get banned(): boolean {
@@ -138,6 +144,10 @@ export class PeerState implements NodeView {
       downBitsPerS: Math.min(told.downBitsPerS, seen.downBitsPerS),
       measuredMs: seen.measuredMs,
     }
+  }
+
+  get reliability(): number | undefined {
+    return this.#reliability(this.node)
   }
 
   get keys(): number {

@@ -50,6 +50,8 @@ export type SessionDesk = Readonly<{
   /** Whether a peer's verdict on who can be dialled counts. */
   isJudge(peer: PeerId): boolean
   banned(peer: PeerId): boolean
+  /** How well a node stayed, from 0 to 1. */
+  reliability?(peer: PeerId): number | undefined
   /** Something changed that a plan may depend on. */
   onChange(peer: PeerId): void
   onCacheMessage(peer: PeerId, message: CacheMessage): void
@@ -123,8 +125,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     pool.offer(hello.keys, 'hello')
     const [all, other] = hello.role === 'cache' ? [caches, nodes] : [nodes, caches]
     const known = all.get(peer)
-    const { banned, standing } = desk
-    const state = known ?? new PeerState(peer, hello.role, banned, links.of, standing, chefOf)
+    const { banned, standing, reliability } = desk
+    const about = { standing, chefOf, reliability, measuredLink: links.of }
+    const state = known ?? new PeerState(peer, hello.role, banned, about)
     const strangers = state.takeHello(hello, openAllocation)
     if (hello.role === 'node') door.enter(householdOf(observedAddr), state)
     state.takeWhereabouts(hello, desk.isJudge)

@@ -96,6 +96,7 @@ export async function startCoordinator(
       tenants: ['default/default'],
       replicasQuota: 1_000,
       reconnectWindowMs: init.reconnectWindowMs ?? 3_000,
+      preemptAfterMs: 1_800_000,
       regions: ['local'],
       trust: { probationMs: 86_400_000, householdNodes: 32, householdAllocations: 64 },
       testbed: true,

@@ -16,6 +16,8 @@ export type Lent = Readonly<{
   storageBytes?: number
   allocationsMax: number
   region: Region
+  /** What the chef takes; absent: everything. */
+  accepts?: NonNullable<Capacity['accepts']>
 }>
 
 /** Kept for the desktop and the daemon where the chef says nothing. */
@@ -66,6 +68,7 @@ export function capacityOf(
     },
     allocationsMax: lent.allocationsMax,
     envAllowed: options.envAllowed,
+    ...(lent.accepts ? { accepts: lent.accepts } : {}),
   }
 }
 

@@ -47,6 +47,10 @@ export async function createCapacityWatch(
     ...(lend.storageBytes === undefined ? {} : { storageBytes: lend.storageBytes }),
     allocationsMax: lend.allocations,
     region: config.region as Region,
+    accepts: {
+      ...{ gpuJobs: lend.jobs !== 'cpu', cpuJobs: lend.jobs !== 'gpu' },
+      minMicrosPerHour: Math.round(lend.minPricePerHour * 1e6),
+    },
   }
   const envAllowed = info.managed || info.kind === 'simulated' || config.engine.allowEnv
   const measure = async (): Promise<Capacity> =>

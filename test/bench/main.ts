@@ -8,6 +8,7 @@ import { pair } from './pair.ts'
 import { plot } from './plot/index.ts'
 import { describeOption, readOptions } from './read-options.ts'
 import { sim } from './sim/index.ts'
+import { scheduler } from './scheduler/index.ts'
 import { swarm } from './swarm/index.ts'
 import { swarmSim } from './swarm-sim/index.ts'
 
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, Bench>> = {
   pair,
   sim,
   plot,
+  scheduler,
   swarm,
   'swarm-sim': swarmSim,
 }

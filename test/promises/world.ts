@@ -167,7 +167,7 @@ export class World {
         wallMs: () => 0,
         mayOrder: () => true,
         isHeld: () => false,
-        holders: { share() {}, touch() {} },
+        holders: { share() {}, touch() {}, add() {} },
       },
       sessions: { nodes: sessions, send: (peer, message) => this.#send(peer, message) },
       images: { tend() {}, bundleOf: () => bundle },
@@ -178,6 +178,7 @@ export class World {
       },
       builder: {
         restart: () => undefined,
+        forget: () => undefined,
         allocate: (record, { node, gpuUuids, group }) => {
           this.#slot = record.slot
           const key = this.#nodeOf(node)?.takeKey()
@@ -192,7 +193,7 @@ export class World {
             shmBytes,
             gpuUuids: [...gpuUuids],
           }
-          const sealed = signer.sealSecrets(allocationSecretsCodec.decode(secretsOf(group)), key)
+          const sealed = signer.sealSecrets(secretsOf(group), key)
           const { version } = group
           return placed({ fence, node, instance, version, resources }, sealed, group)
         },

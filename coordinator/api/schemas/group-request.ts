@@ -104,13 +104,14 @@ function potluckFields() {
     strict: Type.Boolean({ default: false, description: 'Never two of a slot at once.' }),
     min_upload_mbps: mbps('upload'),
     min_download_mbps: mbps('download'),
+    sensitive: Type.Boolean({ default: false, description: 'Only on nodes past probation.' }),
     scaling_actions: ScalingActionsSchema,
   }
 }
 
 function potluckCreate() {
-  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, scaling_actions } =
-    potluckFields()
+  const { lost_after, orphan_after, strict, ...more } = potluckFields()
+  const { min_upload_mbps, min_download_mbps, sensitive, scaling_actions } = more
   return Type.Object(
     {
       lost_after: Type.Optional(lost_after),
@@ -118,6 +119,7 @@ function potluckCreate() {
       strict: Type.Optional(strict),
       min_upload_mbps: Type.Optional(min_upload_mbps),
       min_download_mbps: Type.Optional(min_download_mbps),
+      sensitive: Type.Optional(sensitive),
       scaling_actions: Type.Optional(scaling_actions),
     },
     { additionalProperties: false },
@@ -126,8 +128,8 @@ function potluckCreate() {
 
 /** Null puts a field back to its default. */
 function potluckPatch() {
-  const { lost_after, orphan_after, strict, min_upload_mbps, min_download_mbps, scaling_actions } =
-    potluckFields()
+  const { lost_after, orphan_after, strict, ...more } = potluckFields()
+  const { min_upload_mbps, min_download_mbps, sensitive, scaling_actions } = more
   return Type.Object(
     {
       lost_after: Type.Optional(orNull(lost_after)),
@@ -135,6 +137,7 @@ function potluckPatch() {
       strict: Type.Optional(orNull(strict)),
       min_upload_mbps: Type.Optional(orNull(min_upload_mbps)),
       min_download_mbps: Type.Optional(orNull(min_download_mbps)),
+      sensitive: Type.Optional(orNull(sensitive)),
       scaling_actions: Type.Optional(orNull(scaling_actions)),
     },
     { additionalProperties: false },

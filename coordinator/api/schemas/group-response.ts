@@ -100,6 +100,7 @@ export const GroupSchema = Type.Object(
       strict: Type.Boolean(),
       min_upload_mbps: count,
       min_download_mbps: count,
+      sensitive: Type.Boolean(),
       scaling_actions: ScalingActionsSchema,
       image: Type.Object({
         state: oneOf('preparing', 'ready', 'failed'),

@@ -1,0 +1,2 @@
+/** Scheduled replica counts: schedules, and what acts on them. */
+export { startScheduledScaling } from './scheduled-scaling.ts'
