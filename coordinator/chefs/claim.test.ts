@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { expect } from 'chai'
 import type { ClaimAnswer } from '../../protocol/control/index.ts'
+import { identityFromSeed } from '../../protocol/identity/index.ts'
 import { createLogger } from '../../protocol/log/index.ts'
 import {
   createTestNetwork,
@@ -12,6 +13,7 @@ import {
   type TestCoordinator,
   type TestNetwork,
 } from '../testing/coordinator.ts'
+import { FakeCache } from '../testing/fake-cache.ts'
 import { FakeNode } from '../testing/fake-node.ts'
 
 describe('coordinator/chefs: claims over the mesh', () => {
@@ -88,6 +90,22 @@ describe('coordinator/chefs: claims over the mesh', () => {
     expect(status).to.equal(204)
     expect((await claim(first, other)).chef).to.equal('bob')
     expect(log).not.to.contain(code).and.not.contain(other)
+  })
+
+  it('ends the stream of a cache that claims: only nodes have a chef', async () => {
+    const seed = new Uint8Array(32).fill(7)
+    const { peer } = await identityFromSeed(seed)
+    const own = await createTestNetwork()
+    const other = await startCoordinator(own, { caches: [peer] })
+    const cache = new FakeCache({ network: own.network, addresses: other.addresses, seed })
+    await cache.start()
+    await eventually('the cache is up', () => cache.link?.isUp)
+    cache.link?.send({ type: 'claim', code: 'WRONG' })
+    await eventually('its stream ended', () => cache.link?.isUp === false)
+    expect(cache.received.some(({ type }) => type === 'claim-answer')).to.equal(false)
+    await cache.crash()
+    await other.stop()
+    await own.remove()
   })
 
   it('knows after a restart whose each node is, and tells it in the welcome', async () => {

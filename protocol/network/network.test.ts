@@ -15,6 +15,21 @@ describe('network file', () => {
     expect(parseNetworkFile(formatNetworkFile(network), 'n.json')).to.deep.equal(network)
   })
 
+  it('keeps the countries of private networks, and names one that is not valid', async () => {
+    const { network } = await make()
+    const countries = { '10.1.0.0/16': 'de', 'fd00::/8': 'at' }
+    const text = formatNetworkFile({ ...network, countries })
+    expect(parseNetworkFile(text, 'a').countries).to.deep.equal(countries)
+    expect(() => parseNetworkFile(text.replace('10.1.0.0/16', 'home'), 'a')).to.throw(
+      NetworkFileError,
+      'countries: home',
+    )
+    expect(() => parseNetworkFile(text.replace('"de"', '"Germany"'), 'a')).to.throw(
+      NetworkFileError,
+      '/countries',
+    )
+  })
+
   it("refuses another network's certificate and another root key", async () => {
     const [mine, theirs] = [await make(), await make()]
     const mixed = { ...mine.network, certificate: theirs.network.certificate }
