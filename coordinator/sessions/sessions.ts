@@ -94,11 +94,14 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
   const open = new Map<PeerId, Session>()
   const serving = new Set<Promise<void>>()
   const links = createMeasuredLinks()
+  let isStopping = false
 
   const stateOf = (peer: PeerId): PeerState | undefined => nodes.get(peer) ?? caches.get(peer)
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
+    // One that comes while the others are being closed would be served for ever.
+    if (isStopping) throw stoppingError()
     assertWelcome(peer, hello, desk)
     const pool = createKeyPool(peer, network)
     pool.offer(hello.keys, 'hello')
@@ -222,12 +225,16 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       )
     },
     async stop() {
+      isStopping = true
       await mesh.unhandle(controlProtocol)
-      const reason = new SessionRefusedError('SHUTTING_DOWN', 'the coordinator stops; come back')
-      for (const session of [...open.values()]) session.close(reason)
+      for (const session of [...open.values()]) session.close(stoppingError())
       await Promise.all(serving)
     },
   }
+}
+
+function stoppingError(): SessionRefusedError {
+  return new SessionRefusedError('SHUTTING_DOWN', 'the coordinator stops; come back')
 }
 
 function bannedError(): SessionRefusedError {
