@@ -65,6 +65,12 @@ export const configSchema = Type.Object({
     default: 10_000,
     minimum: 1,
   }),
+  preemptAfterMs: duration({
+    description:
+      'how long a replica runs, at least, before a group of higher priority may take its node',
+    default: '30m',
+    max: '30d',
+  }),
   reconnectWindowMs: Type.Optional(
     duration({
       description:

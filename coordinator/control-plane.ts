@@ -27,15 +27,10 @@ import {
   openCrowdBook,
   openSlotBook,
 } from './reconciler/index.ts'
-import {
-  type Authority,
-  createContinueBans,
-  inspectHello,
-  openAuthority,
-  openTerms,
-} from './restore/index.ts'
+import { openReliabilityBook } from './reliability/index.ts'
+import { type Authority, openRestore } from './restore/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createSessions, SessionRefusedError } from './sessions/index.ts'
+import { createAccusations, createSessions } from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -43,6 +38,8 @@ export type ControlPlaneInit = Readonly<{
   certificate: TermCertificate
   numbers: LeaseNumbers
   reconnectWindowMs?: number | undefined
+  /** How long a replica runs before a higher group may take its node; absent: for good. */
+  preemptAfterMs?: number | undefined
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -84,12 +81,11 @@ export async function startControlPlane(
   const { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs } = components
   const { wallMs, logger } = components
   const { term } = certificate
-  const terms = await openTerms(network, { store, banNumber: bans.number })
-  const authority = await openAuthority(terms.current, {
-    ...{ store, nowMs, logger },
+  const restore = await openRestore(network, {
+    ...{ store, mesh, bans, nowMs, logger },
     onLost: () => reconciler.kick(),
   })
-  const continueBans = createContinueBans({ mesh, bans, terms, authority, logger })
+  const { terms, authority } = restore
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
@@ -129,23 +125,17 @@ export async function startControlPlane(
           }
         },
         admit(peer, hello) {
-          const found = inspectHello(peer, hello, {
-            ...{ terms, slots: book.slots, isRetired: book.isRetired, isForeign: pulses.isForeign },
-          })
-          if (found) authority.lose(found.kind, found.evidence)
-          if (authority.doubt?.kind === 'deposed') {
-            throw new SessionRefusedError('COORDINATOR_DEPOSED', 'another coordinates by now')
-          }
-          if (continueBans.mustWaitFor(peer, hello)) {
-            throw new SessionRefusedError('CATCHING_UP', 'a newer ban list is asked for; come back')
-          }
+          const { slots, isRetired } = book
+          restore.admit(peer, hello, { slots, isRetired, isForeign: pulses.isForeign })
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
         pulse: (household) => pulseDesk.tell(household),
         isCache: (peer) => lists.isCache(peer),
         isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
         banned: (peer) => bans.isBanned(peer),
+        reliability: (peer) => reliability.of(peer),
         onChange(peer) {
+          if (sessions.nodes.has(peer)) reliability.look(peer)
           shareCacheAddrs(peer)
           reconciler.touchNode(peer)
         },
@@ -192,12 +182,16 @@ export async function startControlPlane(
     ownChecks: createOwnChecks({ mesh, sessions, servers: () => lists.servers, logger }),
     onChange: () => reconciler.kick(),
   })
+  const reliability = await openReliabilityBook({
+    ...{ store, nodes: sessions.nodes, isSettled: () => settling.settled, nowMs, clock, logger },
+  })
   const holders = createHolders({ book, sessions })
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
     mayOrder: () => authority.doubt === undefined,
     ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
     ...{ nowMs, wallMs, clock, logger },
+    ...(init.preemptAfterMs === undefined ? {} : { preemption: { minRunMs: init.preemptAfterMs } }),
   })
 
   const stopSpreading = await spreadBans({
@@ -225,8 +219,9 @@ export async function startControlPlane(
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await brake.stop()
-      await continueBans.stop()
-      await authority.kept()
+      await restore.stop()
+      // Before: that all streams end now is no node's doing.
+      await reliability.stop()
       await sessions.stop()
       await images.stop()
     },

@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { Compile } from 'typebox/compile'
 import type { PeerId, SlotId } from '../protocol/ids.ts'
+import { ExplanationSchema } from './api/schemas/explain.ts'
 import {
   containersPath,
   createTestNetwork,
@@ -14,6 +16,8 @@ import {
 import { FakeCache } from './testing/fake-cache.ts'
 import { fakeImage } from './testing/fake-image.ts'
 import { FakeNode } from './testing/fake-node.ts'
+
+const answer = Compile(ExplanationSchema)
 
 describe('coordinator', () => {
   let net: TestNetwork
@@ -71,6 +75,25 @@ describe('coordinator', () => {
     await cache.crash()
     await coordinator.stop()
     await net.remove()
+  })
+
+  it('explains where a replica is, and why another waits', async () => {
+    await node()
+    await deploy()
+    await running(1)
+    await coordinator.request('PATCH', `${containersPath}/hello`, { replicas: 2 })
+    const explained = await eventually('a replica waits', async () => {
+      const { body } = await coordinator.request('GET', `${containersPath}/hello/explain`)
+      return body.waiting_seconds !== null && body
+    })
+    expect(answer.Errors(explained)).to.deep.equal([])
+    expect(explained).to.deep.include({
+      ...{ replicas: 2, nodes_considered: 1, nodes_fitting: 0, best: [] },
+      removed: [{ reason: 'runs this group already', nodes: 1 }],
+    })
+    expect(explained.placed).to.have.length(1)
+    const { status } = await coordinator.request('GET', `${containersPath}/nobody/explain`)
+    expect(status).to.equal(404)
   })
 
   it('deploys: resolve, ingest, order, running', async () => {

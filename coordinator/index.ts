@@ -23,6 +23,7 @@ import { createGroups } from './groups/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { NotInForceError } from './restore/index.ts'
+import { startScheduledScaling } from './scaling/index.ts'
 import { openSealer } from './secrets/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 import { bootstrapTenants, createTenants, type TenantInit } from './tenants/index.ts'
@@ -113,10 +114,15 @@ export async function run(
   )
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
-    { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+    {
+      ...{ network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+      preemptAfterMs: config.preemptAfterMs,
+    },
     { store, sealer, mesh, lists, bans, groups, orderSigner, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())
+  const scaling = startScheduledScaling({ groups, clock, wallMs, logger })
+  stack.defer(() => scaling.stop())
   const stopHelper = await startHelper(
     { allowPrivate: config.testbed },
     {

@@ -13,6 +13,7 @@ import {
   type InstanceView,
   machineIdOf,
   NotOfferedError,
+  type PlacementView,
 } from '../groups/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
@@ -23,6 +24,7 @@ export type FakeView = ControlPlaneView & {
   readonly images: Map<GroupId, ImageView>
   readonly running: Map<GroupId, InstanceView[]>
   problem: string | undefined
+  placement: PlacementView | undefined
 }
 
 export function createFakeView(): FakeView {
@@ -33,9 +35,11 @@ export function createFakeView(): FakeView {
     images,
     running,
     problem: undefined,
+    placement: undefined,
     instances: (group) => running.get(group) ?? [],
     image: (group) => images.get(group),
     placementProblem: () => view.problem,
+    explain: () => view.placement,
     capacity: () => {
       const none = { milliCpus: 0, memoryBytes: 0, storageBytes: 0, gpus: 0 }
       return { nodes: 0, nodesConnected: 0, ...none }

@@ -18,6 +18,7 @@ import { parseJsonBodies } from './json-body.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
+import { explainRoutes } from './routes/explain.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { organizationRoutes } from './routes/organization.ts'
 import { type ApiSettings, defaultApiSettings } from './settings.ts'
@@ -59,6 +60,7 @@ export async function createApi({
       guardWrites(scoped, checkWrite)
       containerGroupRoutes(api, context)
       instanceRoutes(api, context)
+      explainRoutes(api, context)
       organizationRoutes(api, context)
     },
     { prefix: apiPrefix },

@@ -65,6 +65,30 @@ export type CapacityView = Readonly<{
   gpus: number
 }>
 
+/** How well a node suits the group, in parts that add up to `score`. */
+export type PlacementScore = Readonly<{
+  machineId: string
+  score: number
+  parts: Readonly<Record<string, number>>
+}>
+
+/** Why the group's replicas are where they are, and where the next would go, or why nowhere. */
+export type PlacementView = Readonly<{
+  /** For people. */
+  summary: string
+  /** How long slots have waited for room; absent: none waits. */
+  waitedMs?: number
+  nodesConsidered: number
+  nodesFitting: number
+  /** How many nodes each filter removed; a node counts under its first. */
+  removed: readonly Readonly<{ reason: string; nodes: number }>[]
+  /** Filters that alone keep nodes out, and what helps. */
+  help: readonly Readonly<{ reason: string; nodes: number; text: string }>[]
+  best: readonly PlacementScore[]
+  /** As their nodes would be scored now, beside the group's other slots. */
+  placed: readonly (PlacementScore & Readonly<{ slot: number }>)[]
+}>
+
 /** Reads are synchronous and cheap: they are called for every request. */
 export interface ControlPlaneView {
   /** Only instances that exist; slots without one are counted by the API as allocating. */
@@ -73,6 +97,8 @@ export interface ControlPlaneView {
   image(group: GroupId): ImageView | undefined
   /** Why slots cannot be placed now: `no node has 24 GiB of VRAM (3 of 3 filtered)`; else undefined. */
   placementProblem(group: GroupId): string | undefined
+  /** Walks over all nodes. Undefined: no such group. */
+  explain(group: GroupId): PlacementView | undefined
   capacity(): CapacityView
   /** @throws {NotOfferedError} this version cannot do it. */
   reallocate(instance: InstanceId): Promise<void>

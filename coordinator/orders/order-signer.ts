@@ -57,8 +57,10 @@ export type SignedAllocation = Readonly<{
 
 export interface OrderSigner {
   readonly term: Term
-  /** Seals what only the node may read to one of its one-time keys. @throws {MessageTooLargeError} */
-  sealSecrets(secrets: AllocationSecrets, oneTimeKey: Uint8Array): Sealed
+  /** @throws {MessageTooLargeError} */
+  encodeSecrets(secrets: AllocationSecrets): Uint8Array
+  /** Seals what only the node may read to one of its one-time keys. */
+  sealSecrets(encoded: Uint8Array, oneTimeKey: Uint8Array): Sealed
   /** @throws {MessageTooLargeError} */
   allocation(spec: AllocationSpec): SignedAllocation
   ticket(peer: PeerId, bundle: BundleId): Readonly<{ ticket: Signed; expiresMs: number }>
@@ -88,7 +90,8 @@ export function createOrderSigner(components: OrderSignerComponents): OrderSigne
   return {
     term,
     ticket,
-    sealSecrets: (secrets, oneTimeKey) => seal(allocationSecretsCodec.encode(secrets), oneTimeKey),
+    encodeSecrets: (secrets) => allocationSecretsCodec.encode(secrets),
+    sealSecrets: seal,
     allocation({ fence, hints, ...spec }) {
       const issuedMs = nowMs()
       // It runs from the signing: what is not taken within a lease was lost on the way.

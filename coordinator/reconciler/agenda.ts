@@ -35,6 +35,8 @@ export class Agenda {
   readonly #sizes: AgendaSizes
   readonly #groups = new Set<GroupId>()
   readonly #nodes = new Set<PeerId>()
+  /** In line for room: part of the next plan, or whoever is looked at anyway would take it first. */
+  readonly #inLine = new Set<GroupId>()
   readonly #dueMs = new Map<GroupId, number>()
   #groupTurn: Iterator<GroupId> | undefined
   #nodeTurn: Iterator<PeerId> | undefined
@@ -45,7 +47,7 @@ export class Agenda {
   }
 
   get isEmpty(): boolean {
-    return this.#groups.size === 0 && this.#nodes.size === 0
+    return this.#groups.size + this.#nodes.size + this.#inLine.size === 0
   }
 
   touchGroup(group: GroupId): void {
@@ -72,7 +74,7 @@ export class Agenda {
     let left = this.#sizes.waitingMax
     for (const group of waiting) {
       if (left-- <= 0) return
-      this.#groups.add(group)
+      this.#inLine.add(group)
     }
   }
 
@@ -114,7 +116,9 @@ export class Agenda {
 
   /** Groups for one plan; the rest stays for the next. */
   takeGroups(): ReadonlySet<GroupId> {
-    const groups = new Set<GroupId>()
+    const groups = new Set(this.#inLine)
+    this.#inLine.clear()
+    for (const group of groups) this.#groups.delete(group)
     let slots = 0
     for (const group of this.#groups) {
       if (slots >= this.#sizes.slotsMax) break

@@ -9,7 +9,7 @@ import {
   NotOfferedError,
 } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
-import { describeExplanation, type Explanation } from '../scheduler/index.ts'
+import { describeExplanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Placement, type PlacementState, runsOn, type SlotRecord } from '../slots/index.ts'
 import type { Reconciler } from './reconciler.ts'
@@ -19,7 +19,7 @@ export type ControlPlaneViewComponents = Readonly<{
   book: SlotBook
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
-  reconciler: Pick<Reconciler, 'waitingSinceMs' | 'explain'>
+  reconciler: Pick<Reconciler, 'waitedMs' | 'explain'>
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -89,9 +89,26 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
     },
     image: (group) => images.view(group),
     placementProblem(group) {
-      if (!reconciler.waitingSinceMs.has(group)) return undefined
+      if (reconciler.waitedMs(group) === undefined) return undefined
       const explanation = reconciler.explain(group)
       return explanation && describeExplanation(explanation)
+    },
+    explain(group) {
+      const found = reconciler.explain(group)
+      if (!found) return undefined
+      const waitedMs = reconciler.waitedMs(group)
+      const score = ({ node, score, parts }: (typeof found.best)[number]) => ({
+        ...{ machineId: machineIdOf(node), score, parts },
+      })
+      const fits = `${found.fitting} of ${found.considered} nodes fit`
+      return {
+        summary: found.fitting > 0 ? fits : describeExplanation(found),
+        ...(waitedMs === undefined ? {} : { waitedMs }),
+        ...{ nodesConsidered: found.considered, nodesFitting: found.fitting },
+        removed: [...found.removed].map(([reason, nodes]) => ({ reason, nodes })),
+        ...{ help: found.help, best: found.best.map(score) },
+        placed: found.placed.map((item) => ({ slot: item.slot, ...score(item) })),
+      }
     },
     capacity() {
       const connected = [...sessions.nodes.values()].filter((view) => view.isHere)

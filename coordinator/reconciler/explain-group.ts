@@ -1,11 +1,14 @@
-/** Why a group's next replica goes where it goes, from its records and what is free now. */
-import type { PeerId } from '../../protocol/ids.ts'
+/** Why a group's replicas stand where they stand, and where the next goes, or why nowhere. */
+import { type PeerId, parseSlotId } from '../../protocol/ids.ts'
 import {
   type Explanation,
   explainPlacement,
   type Fleet,
   planUsage,
+  type ScoreParts,
+  scorePartsOf,
   spreadOf,
+  totalOf,
 } from '../scheduler/index.ts'
 import type { GroupTarget, SlotRecord } from '../slots/index.ts'
 
@@ -18,15 +21,31 @@ export function excludedOf(records: readonly SlotRecord[], nowMs: number): Reado
   return excluded
 }
 
+/** A slot's node as it would be scored now, beside the group's other slots. */
+export type PlacedScore = Readonly<{ slot: number; node: PeerId; score: number; parts: ScoreParts }>
+
+export type GroupExplanation = Explanation & Readonly<{ placed: readonly PlacedScore[] }>
+
 export function explainGroup(
   target: GroupTarget,
   records: readonly SlotRecord[],
   { fleet, nowMs }: Readonly<{ fleet: Fleet; nowMs: number }>,
-): Explanation {
-  const placed = records.flatMap(({ placement }) => (placement ? [placement.node] : []))
-  return explainPlacement(target, {
+): GroupExplanation {
+  const spread = spreadOf(
+    records.flatMap(({ placement }) => (placement ? [placement.node] : [])),
+    (node) => fleet.get(node)?.domains,
+  )
+  const explanation = explainPlacement(target, {
     ...{ fleet, usage: planUsage((node) => fleet.get(node)?.usage), keysPlanned: new Map() },
-    excluded: excludedOf(records, nowMs),
-    spread: spreadOf(placed, (node) => fleet.get(node)?.domains),
+    ...{ excluded: excludedOf(records, nowMs), spread },
   })
+  const placed = records.flatMap(({ slot, placement }) => {
+    const entry = placement && fleet.get(placement.node)
+    if (!entry) return []
+    const { node, view, usage: used, domains } = entry
+    const neighbours = Math.max(0, spread.neighbours(domains) - 1) // without itself
+    const parts = scorePartsOf({ view, target, used, neighbours })
+    return [{ slot: parseSlotId(slot).number, node, score: totalOf(parts), parts }]
+  })
+  return { ...explanation, placed: placed.sort((a, b) => a.slot - b.slot) }
 }

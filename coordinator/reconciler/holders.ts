@@ -3,7 +3,6 @@
  * Told with each order, and again to those that fetch whenever the answer changes: without it the
  * first homes of a swarm would never hear of the later ones, and the cache would serve them all.
  */
-import { createHash } from 'node:crypto'
 import type { BundleId, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { PeerHint } from '../../protocol/orders/index.ts'
 import { drawOf, Ring } from '../scheduler/index.ts'
@@ -20,8 +19,10 @@ export interface Holders {
 
 /** Neighbours enough for a swarm to be well connected (swarm.md 2.3), and what a message holds. */
 const hintsMax = 32
-/** Of a swarm of thousands so many are ranked, beginning at a place of the audience's own. */
-const rankedMax = 128
+/** Of a swarm of thousands so many are looked at, from a place of the audience's own on. */
+const askedMax = 256
+/** So many are told a second: each costs a look at the swarm and a message. */
+const sharesMax = 256
 
 export function createHolders({
   book,
@@ -30,7 +31,7 @@ export function createHolders({
   book: Pick<SlotBook, 'slots' | 'starting' | 'on'>
   sessions: Pick<Sessions, 'nodes' | 'caches' | 'send'>
 }>): Holders {
-  const told = new Map<SlotId, string>()
+  const told = new Map<SlotId, Readonly<{ epoch: number; count: number; peers: string }>>()
   const byBundle = new Map<BundleId, Ring<PeerId>>()
   const bundlesOf = new Map<PeerId, ReadonlySet<BundleId>>()
 
@@ -56,23 +57,20 @@ export function createHolders({
     else bundlesOf.delete(node)
   }
   const hintsFor = (bundle: BundleId, audience: PeerId): readonly PeerHint[] => {
-    const hints: (PeerHint & { readonly rank: string })[] = []
-    const offer = (peer: PeerId, isCache: boolean): void => {
-      const state = isCache ? sessions.caches.get(peer) : sessions.nodes.get(peer)
-      if (peer === audience || !state?.isHere || state.addrs.length === 0) return
-      // Caches first; of the rest each is told others, and the same ones each time.
-      const rank = isCache ? '' : createHash('sha256').update(`${audience} ${peer}`).digest('hex')
-      hints.push({ peer, addrs: [...state.addrs], rank })
+    const hints: PeerHint[] = []
+    // Caches first.
+    for (const { node, connected, bundles, isHere, addrs } of sessions.caches.values()) {
+      const isIt = connected && isHere && bundles.has(bundle) && node !== audience
+      if (isIt && addrs.length > 0) hints.push({ peer: node, addrs: [...addrs] })
     }
-    for (const { node, connected, bundles } of sessions.caches.values()) {
-      if (connected && bundles.has(bundle)) offer(node, true)
+    // Of the rest each is told others, and the same ones each time.
+    for (const peer of byBundle.get(bundle)?.from(drawOf(audience), askedMax) ?? []) {
+      if (hints.length >= hintsMax) break
+      const state = sessions.nodes.get(peer)
+      if (peer === audience || !state?.isHere || state.addrs.length === 0) continue
+      hints.push({ peer, addrs: [...state.addrs] })
     }
-    const ring = byBundle.get(bundle)
-    if (ring) for (const peer of ring.from(drawOf(audience), rankedMax)) offer(peer, false)
-    return hints
-      .sort((a, b) => (a.rank < b.rank ? -1 : 1))
-      .slice(0, hintsMax)
-      .map(({ peer, addrs }) => ({ peer, addrs }))
+    return hints.slice(0, hintsMax)
   }
   const nodes = new Set(sessions.nodes.keys())
   for (const { placement } of book.slots.values()) if (placement) nodes.add(placement.node)
@@ -86,14 +84,21 @@ export function createHolders({
         told.clear()
         return
       }
+      let left = sharesMax
       for (const slot of book.starting) {
         const placement = book.slots.get(slot)?.placement
         if (!placement || !sessions.nodes.get(placement.node)?.connected) continue
-        const { bundle, node } = placement
+        const { bundle, node, fence } = placement
+        const before = told.get(slot)
+        // Who knows as many as it may is well connected.
+        if (before?.epoch === fence.epoch && before.count === hintsMax) continue
+        if (left-- <= 0) return
         const hints = hintsFor(bundle, node)
-        const key = `${placement.fence.epoch} ${hints.map(({ peer }) => peer).join()}`
-        if (hints.length === 0 || told.get(slot) === key) continue
-        if (sessions.send(node, { type: 'holders', bundle, hints: [...hints] })) told.set(slot, key)
+        const peers = hints.map(({ peer }) => peer).join()
+        const isNew = before?.epoch !== fence.epoch || before.peers !== peers
+        if (hints.length === 0 || !isNew) continue
+        const isSent = sessions.send(node, { type: 'holders', bundle, hints: [...hints] })
+        if (isSent) told.set(slot, { epoch: fence.epoch, count: hints.length, peers })
       }
     },
   }

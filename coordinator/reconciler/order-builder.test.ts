@@ -11,7 +11,7 @@ const group = { container: { command: [] }, extension: {} } as never
 describe('coordinator/reconciler/order-builder', () => {
   const build = (signer: object, keys: Uint8Array[]) =>
     createOrderBuilder({
-      signer: { term: 1, ...signer } as never,
+      signer: { term: 1, encodeSecrets: () => new Uint8Array(), ...signer } as never,
       sessions: {
         takeKey: () => keys.pop(),
         giveBackKey: (peer, key) => {

@@ -1,7 +1,8 @@
 /** From "this slot goes to that node" to a signed order and the placement that records it. */
 import { randomUUID } from 'node:crypto'
-import type { InstanceId, PeerId } from '../../protocol/ids.ts'
+import type { BundleId, InstanceId, PeerId } from '../../protocol/ids.ts'
 import { type AllocationSecrets, allocationCodec } from '../../protocol/orders/index.ts'
+import { BadRecipientKeyError } from '../../protocol/sealing/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
 import type { ImageManifest, Images } from '../images/index.ts'
 import type { OrderSigner, SignedAllocation } from '../orders/index.ts'
@@ -20,6 +21,8 @@ export interface OrderBuilder {
     record: SlotRecord,
     at: Readonly<{ node: PeerId; gpuUuids: readonly string[]; group: GroupRecord }>,
   ): BuiltOrder | undefined
+  /** Erases what was opened for the orders of one group. */
+  forget(): void
   /** A new epoch for a container that runs already: nothing is sealed anew. */
   readopt(record: SlotRecord, from: Leaving): BuiltOrder
 }
@@ -49,14 +52,31 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
     return { placement, signed }
   }
 
+  /** A group's slots are ordered one after the other, and each is told the same. */
+  let opened: Readonly<{ group: GroupRecord; bundle: BundleId; secrets: Uint8Array }> | undefined
+  const forget = (): void => {
+    opened?.secrets.fill(0)
+    opened = undefined
+  }
+  const open = (group: GroupRecord, bundle: BundleId): Uint8Array | undefined => {
+    if (opened?.group === group && opened.bundle === bundle) return opened.secrets
+    forget()
+    const image = images.bundle(bundle)
+    const manifest = images.manifestOf(group)
+    const blobs = image && images.openBlobs(image)
+    if (!manifest || !blobs) return undefined
+    const env = groups.openEnv(group)
+    const secrets = signer.encodeSecrets(secretsOf(group, { ...manifest, blobs, env }))
+    opened = { group, bundle, secrets }
+    return secrets
+  }
+
   return {
+    forget,
     allocate(record, { node, gpuUuids, group }) {
       const bundle = images.bundleOf(group)
-      const image = bundle && images.bundle(bundle)
-      const manifest = images.manifestOf(group)
-      const blobs = image && images.openBlobs(image)
-      if (!bundle || !manifest || !blobs) return undefined
-      const env = groups.openEnv(group)
+      const secrets = bundle && open(group, bundle)
+      if (!secrets) return undefined
       const { container, extension } = group
       const { milliCpus, memoryBytes, storageBytes, shmBytes } = container
       const resources = { milliCpus, memoryBytes, storageBytes, shmBytes, gpuUuids: [...gpuUuids] }
@@ -66,7 +86,6 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       const oneTimeKey = sessions.takeKey(node)
       if (!oneTimeKey) return undefined
       try {
-        const secrets = secretsOf(group, { ...manifest, blobs, env })
         const sealed = signer.sealSecrets(secrets, oneTimeKey)
         const signed = signer.allocation({
           ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed, hints },
@@ -76,7 +95,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
         return placed({ fence, node, instance, version: group.version, bundle, resources }, signed)
       } catch (error) {
         // An order that can never be made is tried again and again: it must not use up the keys.
-        sessions.giveBackKey(node, oneTimeKey)
+        if (!(error instanceof BadRecipientKeyError)) sessions.giveBackKey(node, oneTimeKey)
         throw error
       }
     },

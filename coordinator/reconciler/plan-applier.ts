@@ -135,7 +135,10 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
         const records = [...fresh.values()]
         const orders = built.splice(0)
         fresh.clear()
-        if (records.length > 0) commits.push(book.commit(records).then(() => send(orders)))
+        if (records.length === 0) return
+        const commit = book.commit(records).then(() => send(orders))
+        commit.catch(() => {}) // It is awaited below; until then nobody else would hear of it.
+        commits.push(commit)
       }
       const send = (orders: readonly [SlotId, BuiltOrder][]): void => {
         for (const [slot, { placement, signed }] of orders) {
@@ -168,11 +171,12 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
         }
         flush()
       } finally {
-        // All of them end before anything is said to be done, also when one fails.
-        const ends = await Promise.allSettled(commits)
+        builder.forget()
+        // All of them end before anything is renewed again, also when one fails.
+        await Promise.allSettled(commits)
         book.unmark()
-        for (const end of ends) if (end.status === 'rejected') throw end.reason
       }
+      await Promise.all(commits)
       for (const group of forgotten) await forget(group)
       return changed.size > 0
     },

@@ -142,6 +142,12 @@ export class SlotWorld {
     this.#planner?.touchGroup(group)
   }
 
+  setCost(slot: SlotId, deletionCost: number): void {
+    const record = this.slots.get(slot)
+    if (record?.placement)
+      this.#put({ ...record, placement: { ...record.placement, deletionCost } })
+  }
+
   kill(index: number): void {
     const node = this.#node(index)
     if (!node) return

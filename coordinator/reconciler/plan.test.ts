@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import type { GroupId } from '../../protocol/ids.ts'
+import type { GroupId, SlotId } from '../../protocol/ids.ts'
 import type { AgendaSizes } from './agenda.ts'
 import { SlotWorld } from './plan.model.ts'
 
@@ -82,6 +82,73 @@ describe('coordinator/reconciler: the plan', () => {
   it('does so too when only what changed is looked at, and ends where looking at all ends', function () {
     this.timeout(60_000)
     holdsItsPromises(unpatrolled)
+  })
+
+  it('gives room to higher groups first, whatever happened, and comes to rest', function () {
+    this.timeout(60_000)
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 15 }), (events) => {
+        const world = new SlotWorld(unpatrolled)
+        world.minRunMs = 20_000
+        // Room for six; more is wanted.
+        for (let index = 0; index < 6; index++) world.addNode(index, 1_000)
+        for (let index = 0; index < 3; index++) world.setGroup(index, { replicas: 4, rank: index })
+        for (const item of events) {
+          play(world, item.kind === 'delete' ? { ...item, kind: 'fail' } : item)
+          expect(world.problems).to.deep.equal([])
+        }
+        for (let index = 0; index < 6; index++) {
+          world.revive(index)
+          world.heal(index)
+        }
+        for (let second = 0; second < 900; second++) world.step()
+        expect(world.problems).to.deep.equal([])
+        let room = 6
+        for (const index of [2, 1, 0]) {
+          const { replicas = 0 } = world.groups.get(groupId(index)) ?? {}
+          const expected = Math.min(replicas, room)
+          expect(world.running(groupId(index)), `rank ${index}`).to.equal(expected)
+          room -= expected
+        }
+        expect(world.plan().actions).to.deep.equal([])
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('preempts only what has had its time, one for one, and says why', () => {
+    const world = new SlotWorld()
+    world.minRunMs = 100_000
+    for (let index = 0; index < 2; index++) world.addNode(index, 1_000)
+    world.setGroup(0, { replicas: 2, rank: 0 })
+    for (let second = 0; second < 20; second++) world.step()
+    world.setGroup(1, { replicas: 1, rank: 3 })
+    for (let second = 0; second < 70; second++) world.step()
+    expect(world.running(groupId(1)), 'protected').to.equal(0)
+    for (let second = 0; second < 30; second++) world.step()
+    expect(world.running(groupId(1))).to.equal(1)
+    expect(world.running(groupId(0))).to.equal(1)
+    const [first] = world.handedOut.get(`${groupId(1)}/0` as SlotId) ?? []
+    for (let second = 0; second < 300; second++) world.step()
+    expect(world.running(groupId(0)), 'and no more than needed').to.equal(1)
+    expect(world.handedOut.get(`${groupId(1)}/0` as SlotId)).to.deep.equal([first])
+  })
+
+  it('scales down by deletion cost, and by number where costs are equal', () => {
+    const world = newWorld()
+    world.setGroup(0, { replicas: 4 })
+    for (let second = 0; second < 20; second++) world.step()
+    const slot = `${groupId(0)}/3` as SlotId
+    world.setCost(slot, 7)
+    world.setGroup(0, { replicas: 2 })
+    for (let second = 0; second < 20; second++) world.step()
+    const kept = [...world.slots.values()]
+      .filter(({ slot: own, placement }) => placement && own.startsWith(groupId(0)))
+      .map(({ slot: own }) => own)
+    expect(kept.sort()).to.deep.equal([`${groupId(0)}/0`, slot])
+    world.setGroup(0, { replicas: 3 })
+    for (let second = 0; second < 20; second++) world.step()
+    expect(world.running(groupId(0))).to.equal(3)
   })
 
   it('replaces nothing over a restart of the coordinator', () => {

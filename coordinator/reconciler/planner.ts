@@ -3,8 +3,8 @@
  * everything, at a cost that goes by the changes and not by how much is placed. It holds no truth of
  * its own: everything in it can be built anew from records and sessions.
  */
-import type { GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
-import { parseSlotId } from '../../protocol/ids.ts'
+import type { GroupId, PeerId } from '../../protocol/ids.ts'
+import { compareFence, parseSlotId } from '../../protocol/ids.ts'
 import { Fleet } from '../scheduler/index.ts'
 import {
   type GroupTarget,
@@ -39,6 +39,8 @@ export class Planner {
   readonly waitingSinceMs = new Map<GroupId, number>()
   /** Groups that want slots and whose image is not cached yet. */
   readonly #imageless = new Set<GroupId>()
+  /** Whose use has changed with the records; of the node itself there is no news. */
+  readonly #stale = new Set<PeerId>()
   readonly #parts: PlannerComponents
   readonly #agenda: Agenda
   #freedSeen = 0
@@ -58,7 +60,7 @@ export class Planner {
 
   /** Whether a plan would look at anything. */
   get hasNews(): boolean {
-    return !this.#agenda.isEmpty
+    return !this.#agenda.isEmpty || this.#stale.size > 0
   }
 
   touchGroup(group: GroupId): void {
@@ -81,8 +83,8 @@ export class Planner {
   /** After these records changed from `before`. */
   touchRecord(record: SlotRecord, before: SlotRecord | undefined): void {
     this.#agenda.touchGroup(parseSlotId(record.slot).group)
-    for (const node of nodesOf(record)) this.#agenda.touchNode(node)
-    if (before) for (const node of nodesOf(before)) this.#agenda.touchNode(node)
+    for (const node of nodesOf(record)) this.#stale.add(node)
+    if (before) for (const node of nodesOf(before)) this.#stale.add(node)
   }
 
   tick(nowMs: number): void {
@@ -95,6 +97,8 @@ export class Planner {
     this.#settledSeen = input.settled
     const nodes = this.#agenda.takeNodes()
     for (const node of nodes) this.#look(node)
+    for (const node of this.#stale) if (!nodes.has(node)) this.fleet.refresh(node)
+    this.#stale.clear()
     if (this.fleet.freed !== this.#freedSeen) {
       this.#freedSeen = this.fleet.freed
       this.#agenda.touchWaiting(this.#inLine())
@@ -108,15 +112,14 @@ export class Planner {
     return plan
   }
 
-  /** Counts the node anew; what has to do with it is looked at. */
+  /** Counts the node anew; groups are looked at of which it shows anything but what is recorded. */
   #look(node: PeerId): void {
     this.fleet.refresh(node)
-    for (const { slot } of this.#parts.recordsOn(node)) this.#touchGroupOf(slot)
-    for (const slot of this.#parts.nodes.get(node)?.held.keys() ?? []) this.#touchGroupOf(slot)
-  }
-
-  #touchGroupOf(slot: SlotId): void {
-    this.#agenda.touchGroup(parseSlotId(slot).group)
+    const view = this.#parts.nodes.get(node)
+    for (const record of this.#parts.recordsOn(node)) {
+      if (view && isAsRecorded(record, view)) continue
+      this.#agenda.touchGroup(parseSlotId(record.slot).group)
+    }
   }
 
   #settle(group: GroupId, { unplaced, unfinished }: SlotsPlan, world: SlotsInput): void {
@@ -138,4 +141,16 @@ export class Planner {
       .sort(([a, aMs], [b, bMs]) => rank(b) - rank(a) || aMs - bMs)
       .map(([group]) => group)
   }
+}
+
+/** Whether the node shows the record's placement in its recorded state, and nothing else of it. */
+function isAsRecorded({ slot, placement, leaving }: SlotRecord, view: NodeView): boolean {
+  if (!view.connected || view.departed || view.banned || leaving.length > 0) return false
+  if (placement?.node !== view.node || view.refusals.has(slot)) return false
+  const held = view.held.get(slot)
+  return (
+    held !== undefined &&
+    compareFence(held.fence, placement.fence) === 0 &&
+    held.report.state === placement.state
+  )
 }

@@ -11,12 +11,11 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
-import type { Explanation } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { LeaseNumbers, SlotRecord, SlotsInput } from '../slots/index.ts'
 import type { BrakeWatch } from './brake-watch.ts'
 import { createDeliveries, type Deliveries } from './deliveries.ts'
-import { explainGroup } from './explain-group.ts'
+import { explainGroup, type GroupExplanation } from './explain-group.ts'
 import type { Holders } from './holders.ts'
 import { createLeaseRenewals, type LeaseRenewals } from './lease-renewals.ts'
 import type { OrderBuilder } from './order-builder.ts'
@@ -35,10 +34,10 @@ export interface Reconciler {
   touchGroup(group: GroupId): void
   /** The leases that a beat renews. */
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[]
-  /** Groups with slots that no node can take now, and since when (coordinator's time). */
-  readonly waitingSinceMs: ReadonlyMap<GroupId, number>
   /** Where the group's next replica would go now, or why nowhere; undefined: no such group. */
-  explain(group: GroupId): Explanation | undefined
+  explain(group: GroupId): GroupExplanation | undefined
+  /** How long slots of the group have waited for room; undefined: none waits. */
+  waitedMs(group: GroupId): number | undefined
   readonly settled: boolean
   /** The brake is on: nothing silent is replaced. */
   readonly holding: boolean
@@ -120,11 +119,12 @@ class Loop implements Reconciler {
     })
   }
 
-  get waitingSinceMs(): ReadonlyMap<GroupId, number> {
-    return this.#planner.waitingSinceMs
+  waitedMs(group: GroupId): number | undefined {
+    const sinceMs = this.#planner.waitingSinceMs.get(group)
+    return sinceMs === undefined ? undefined : this.#parts.nowMs() - sinceMs
   }
 
-  explain(group: GroupId): Explanation | undefined {
+  explain(group: GroupId): GroupExplanation | undefined {
     const target = this.#targets.get(group)
     const { book, nowMs } = this.#parts
     const { fleet } = this.#planner

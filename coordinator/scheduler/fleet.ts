@@ -16,6 +16,8 @@ export type FleetEntry = {
   readonly node: PeerId
   view: NodeView
   usage: NodeUsage
+  /** Where `domains` were made for. */
+  place: string
   domains: readonly string[]
 }
 
@@ -90,10 +92,10 @@ export class Fleet {
     const usage = usageOf(view, this.#parts.recordsOn(node))
     const isFreer = !old || old.usage.allocations > usage.allocations || !this.#cellsOf.has(node)
     if (old) this.#leave(old)
-    const entry: FleetEntry = old ?? { node, view, usage, domains: [] }
-    entry.view = view
-    entry.usage = usage
-    entry.domains = domainsOf(view)
+    const entry: FleetEntry = old ?? { node, view, usage, place: '', domains: [] }
+    const place = `${view.household} ${view.owner}`
+    if (entry.place !== place) entry.domains = domainsOf(view)
+    Object.assign(entry, { view, usage, place })
     this.#entries.set(node, entry)
     this.#enter(entry)
     if (isFreer && this.#cellsOf.has(node)) this.freed++

@@ -43,6 +43,7 @@ export class PeerState implements NodeView {
   readonly role: Hello['role']
   readonly #banned: (peer: PeerId) => boolean
   readonly #measuredLink: (peer: PeerId) => Link | undefined
+  readonly #reliability: (peer: PeerId) => number | undefined
   household = ''
   observedAddr = ''
   addrs: readonly string[] = []
@@ -63,17 +64,22 @@ export class PeerState implements NodeView {
   /** Boot clock. */
   lastSeenMs = 0
 
-  /** @param measuredLink a node's line as a cache measured it */
+  /**
+   * @param measuredLink a node's line as a cache measured it
+   * @param reliability how well it stayed
+   */
   constructor(
     node: PeerId,
     role: Hello['role'],
     banned: (peer: PeerId) => boolean,
     measuredLink: (peer: PeerId) => Link | undefined = () => undefined,
+    reliability: (peer: PeerId) => number | undefined = () => undefined,
   ) {
     this.node = node
     this.role = role
     this.#banned = banned
     this.#measuredLink = measuredLink
+    this.#reliability = reliability
   }
 
   get banned(): boolean {
@@ -94,6 +100,10 @@ export class PeerState implements NodeView {
       downBitsPerS: Math.min(told.downBitsPerS, seen.downBitsPerS),
       measuredMs: seen.measuredMs,
     }
+  }
+
+  get reliability(): number | undefined {
+    return this.#reliability(this.node)
   }
 
   get keys(): number {

@@ -44,6 +44,8 @@ export type SessionDesk = Readonly<{
   /** Whether a peer's verdict on who can be dialled counts. */
   isJudge(peer: PeerId): boolean
   banned(peer: PeerId): boolean
+  /** How well a node stayed, from 0 to 1. */
+  reliability?(peer: PeerId): number | undefined
   /** Something changed that a plan may depend on. */
   onChange(peer: PeerId): void
   onCacheMessage(peer: PeerId, message: CacheMessage): void
@@ -107,7 +109,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     pool.offer(hello.keys, 'hello')
     const all = hello.role === 'cache' ? caches : nodes
     const known = all.get(peer)
-    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of)
+    const state = known ?? new PeerState(peer, hello.role, desk.banned, links.of, desk.reliability)
     const strangers = state.takeHello(hello, openAllocation)
     state.takeWhereabouts(hello, desk.isJudge)
     if (strangers > 0) logger.warn({ peer, strangers }, 'a node holds orders that are not ours')

@@ -92,6 +92,7 @@ export async function startCoordinator(
       tenants: ['default/default'],
       replicasQuota: 1_000,
       reconnectWindowMs: init.reconnectWindowMs ?? 3_000,
+      preemptAfterMs: 1_800_000,
       regions: ['local'],
       testbed: true,
     },

@@ -31,9 +31,11 @@ const zeroes = new Uint8Array(16)
 
 /** A key pair for one message; the private half never leaves OpenSSL's memory. */
 export function drawSender(): { readonly publicKey: Uint8Array; readonly privateKey: KeyObject } {
-  const { publicKey, privateKey } = generateKeyPairSync('x25519')
-  const der = publicKey.export({ format: 'der', type: 'spki' })
-  return { publicKey: new Uint8Array(der.subarray(publicDer.length)), privateKey }
+  const options = { publicKeyEncoding: { format: 'der', type: 'spki' } } as const
+  // Its types know both halves encoded or none; the private one stays a key.
+  const pair = generateKeyPairSync('x25519', options as object) as unknown
+  const { publicKey, privateKey } = pair as { publicKey: Buffer; privateKey: KeyObject }
+  return { publicKey: new Uint8Array(publicKey.subarray(publicDer.length)), privateKey }
 }
 
 /** The private half of tweetnacl's format. */

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import type { CliContext } from './cli-context.ts'
 import { devCommand } from './dev.ts'
 import type { ExitCode } from './exit-codes.ts'
+import { explainCommand } from './explain.ts'
 import { networkCommand } from './network.ts'
 import { processCommand } from './process-command.ts'
 import { errorText, exitCodeOf } from './report-error.ts'
@@ -29,6 +30,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
     .helpCommand('help [command]', 'print help for a command')
   program.addCommand(devCommand(context))
   program.addCommand(networkCommand(context))
+  program.addCommand(explainCommand(context))
   for (const entry of context.processes) {
     // Only the process that is meant is loaded: it brings libp2p, Docker's client and more.
     const module = args.find((word) => !word.startsWith('-') && word !== 'help') === entry.name

@@ -7,6 +7,7 @@ import { idle } from './idle/index.ts'
 import { pair } from './pair.ts'
 import { plot } from './plot/index.ts'
 import { describeOption, readOptions } from './read-options.ts'
+import { scheduler } from './scheduler/index.ts'
 import { swarm } from './swarm/index.ts'
 import { swarmSim } from './swarm-sim/index.ts'
 
@@ -15,6 +16,7 @@ const benches: Readonly<Record<string, Bench>> = {
   idle,
   pair,
   plot,
+  scheduler,
   swarm,
   'swarm-sim': swarmSim,
 }

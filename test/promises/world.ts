@@ -172,6 +172,7 @@ export class World {
         forgetDeleted: async (id) => void this.groups.delete(id),
       },
       builder: {
+        forget: () => undefined,
         allocate: (record, { node, gpuUuids, group }) => {
           this.#slot = record.slot
           const key = this.#nodeOf(node)?.takeKey()
@@ -186,7 +187,7 @@ export class World {
             shmBytes,
             gpuUuids: [...gpuUuids],
           }
-          const sealed = signer.sealSecrets(allocationSecretsCodec.decode(secretsOf(group)), key)
+          const sealed = signer.sealSecrets(secretsOf(group), key)
           const { version } = group
           return placed({ fence, node, instance, version, resources }, sealed, group)
         },
