@@ -18,6 +18,7 @@ export interface PulseKeeper {
   take(signed: Signed): boolean
 }
 
+/** Knows none at first. */
 export function createPulseKeeper({ keeper }: { readonly keeper: TermKeeper }): PulseKeeper {
   let held: HeldPulse | undefined
   return {
