@@ -26,6 +26,7 @@ import {
   openBrakeWatch,
   openCrowdBook,
   openSlotBook,
+  type Reconciler,
 } from './reconciler/index.ts'
 import { openReliabilityBook } from './reliability/index.ts'
 import { type Authority, openRestore } from './restore/index.ts'
@@ -61,8 +62,6 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
-  /** The brake is on. */
-  readonly holding: boolean
   readonly authority: Pick<Authority, 'doubt'>
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
@@ -204,12 +203,12 @@ export async function startControlPlane(
   reconciler.start()
   const stopListening = groups.onChange((group) => reconciler.touchGroup(group))
   return {
-    view: createControlPlaneView({ book, sessions, images, reconciler }),
+    view: createControlPlaneView({
+      ...{ book, sessions, images, reconciler },
+      standstill: () => standstillOf(reconciler, authority),
+    }),
     get settled() {
       return reconciler.settled
-    },
-    get holding() {
-      return reconciler.holding
     },
     authority,
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
@@ -226,6 +225,16 @@ export async function startControlPlane(
       await images.stop()
     },
   }
+}
+
+function standstillOf(
+  { holding }: Pick<Reconciler, 'holding'>,
+  { doubt }: Pick<Authority, 'doubt'>,
+): string | undefined {
+  if (doubt) return 'this coordinator may order nothing: its operator has to raise the term'
+  return holding
+    ? 'many nodes fell silent at once: nothing is replaced until they return, or it is sure that the fault is theirs'
+    : undefined
 }
 
 function nodesPlaced(

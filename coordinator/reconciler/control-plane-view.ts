@@ -20,6 +20,8 @@ export type ControlPlaneViewComponents = Readonly<{
   sessions: Pick<Sessions, 'nodes'>
   images: Pick<Images, 'view'>
   reconciler: Pick<Reconciler, 'waitedMs' | 'explain'>
+  /** Why nothing is placed or replaced now, whatever the group. */
+  standstill: () => string | undefined
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -89,6 +91,8 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
     },
     image: (group) => images.view(group),
     placementProblem(group) {
+      const standstill = components.standstill()
+      if (standstill !== undefined) return standstill
       if (reconciler.waitedMs(group) === undefined) return undefined
       const explanation = reconciler.explain(group)
       return explanation && describeExplanation(explanation)
