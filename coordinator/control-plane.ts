@@ -27,16 +27,11 @@ import {
   openBrakeWatch,
   openCrowdBook,
   openSlotBook,
+  type Reconciler,
 } from './reconciler/index.ts'
 import { openReliabilityBook } from './reliability/index.ts'
 import { openReputation, type Reputation } from './reputation/index.ts'
-import {
-  type Authority,
-  createContinueBans,
-  inspectHello,
-  openAuthority,
-  openTerms,
-} from './restore/index.ts'
+import { type Authority, openRestore } from './restore/index.ts'
 import type { Sealer } from './secrets/index.ts'
 import { openSecurityReview, type SecurityReview } from './security/index.ts'
 import {
@@ -88,8 +83,6 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
-  /** The brake is on. */
-  readonly holding: boolean
   readonly authority: Pick<Authority, 'doubt'>
   readonly security: SecurityReview
   readonly reputation: Reputation
@@ -112,12 +105,11 @@ export async function startControlPlane(
   const { store, sealer, mesh, lists, bans, groups, chefs, orderSigner, clock, nowMs } = components
   const { wallMs, audit, logger } = components
   const { term } = certificate
-  const terms = await openTerms(network, { store, banNumber: bans.number })
-  const authority = await openAuthority(terms.current, {
-    ...{ store, nowMs, logger },
+  const restore = await openRestore(network, {
+    ...{ store, mesh, bans, nowMs, logger },
     onLost: () => reconciler.kick(),
   })
-  const continueBans = createContinueBans({ mesh, bans, terms, authority, logger })
+  const { terms, authority } = restore
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
@@ -180,16 +172,8 @@ export async function startControlPlane(
           }
         },
         admit(peer, hello) {
-          const found = inspectHello(peer, hello, {
-            ...{ terms, slots: book.slots, isRetired: book.isRetired, isForeign: pulses.isForeign },
-          })
-          if (found) authority.lose(found.kind, found.evidence)
-          if (authority.doubt?.kind === 'deposed') {
-            throw new SessionRefusedError('COORDINATOR_DEPOSED', 'another coordinates by now')
-          }
-          if (continueBans.mustWaitFor(peer, hello)) {
-            throw new SessionRefusedError('CATCHING_UP', 'a newer ban list is asked for; come back')
-          }
+          const { slots, isRetired } = book
+          restore.admit(peer, hello, { slots, isRetired, isForeign: pulses.isForeign })
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
         pulse: (household) => pulseDesk.tell(household),
@@ -290,13 +274,11 @@ export async function startControlPlane(
   return {
     view: createControlPlaneView({
       ...{ book, sessions, images, reconciler, isHeld: security.isHeld },
+      standstill: () => standstillOf(reconciler, authority),
     }),
     ...{ security, reputation },
     get settled() {
       return reconciler.settled
-    },
-    get holding() {
-      return reconciler.holding
     },
     authority,
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
@@ -309,14 +291,23 @@ export async function startControlPlane(
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await brake.stop()
-      await continueBans.stop()
-      await authority.kept()
+      await restore.stop()
       // Before: that all streams end now is no node's doing.
       await reliability.stop()
       await sessions.stop()
       await images.stop()
     },
   }
+}
+
+function standstillOf(
+  { holding }: Pick<Reconciler, 'holding'>,
+  { doubt }: Pick<Authority, 'doubt'>,
+): string | undefined {
+  if (doubt) return 'this coordinator may order nothing: its operator has to raise the term'
+  return holding
+    ? 'many nodes fell silent at once: nothing is replaced until they return, or it is sure that the fault is theirs'
+    : undefined
 }
 
 function nodesPlaced(

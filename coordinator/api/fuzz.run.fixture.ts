@@ -1,6 +1,7 @@
 /** One fuzz of the API: requests of every kind against one coordinator after the other. */
 import { expect } from 'chai'
 import fc from 'fast-check'
+import type { PeerId } from '../../protocol/ids.ts'
 import { type OpenApi, takeBroken } from './answers.fixture.ts'
 import { fakeInstance, groupBody, startApi, type TestApi } from './api.fixture.ts'
 import { type FuzzRequest, requestsOf } from './fuzz.fixture.ts'
@@ -13,6 +14,8 @@ const catalogue = [
   },
 ]
 
+const claimedNode = '12D3KooWGRUyUmLcYH9LPiJwjkWBNBVdQdzBq3VLUsrPBBuX4yqK' as PeerId
+
 const path = '/organizations/acme/projects/web'
 const names = {
   organization_name: ['acme'],
@@ -22,9 +25,19 @@ const names = {
   container_group_instance_id: [fakeInstance(0).id],
   queue_name: ['work', 'spare'],
   inference_endpoint_name: ['transcribe'],
+  // Of the admin API.
+  organization: ['acme', 'initech', 'umbrella', 'hooli'],
+  project: ['web', 'spare'],
+  user: ['anna', 'bert', 'cara', 'dora'],
+  chef: ['alice', 'bob', 'carol', 'dave'],
+  node: [claimedNode],
 }
 
-type Filled = Readonly<{ api: TestApi; job: string; endpointJob: string }>
+type Filled = Readonly<{
+  api: TestApi
+  /** Ids that the coordinator gave, by what stands for them. */
+  ids: ReadonlyMap<string, string>
+}>
 
 /** With a group that has an instance, a queue and a job in it. */
 async function startFilled(): Promise<Filled> {
@@ -40,20 +53,47 @@ async function startFilled(): Promise<Filled> {
     const made = await api.call('POST', `${path}/containers`, body)
     api.view.running.set(made.json().id, [fakeInstance(0)])
   }
-  return { api, job: jobs.json().id, endpointJob: endpointJobs.json().id }
+  const ids = new Map([
+    [jobPlaceholder, jobs.json().id],
+    [endpointJobPlaceholder, endpointJobs.json().id],
+    ...(await fillAdmin(api)),
+  ])
+  return { api, ids }
+}
+
+async function fillAdmin(api: TestApi): Promise<readonly (readonly [string, string])[]> {
+  for (const name of ['initech', 'umbrella', 'hooli']) {
+    await api.admin('POST', '/organizations', { name })
+  }
+  await api.admin('POST', '/organizations/acme/projects', { name: 'spare' })
+  for (const name of names.user) {
+    await api.admin('POST', '/users', { name })
+    await api.admin('PUT', `/organizations/acme/members/${name}`, { role: 'viewer' })
+  }
+  for (const name of names.chef) await api.admin('POST', '/chefs', { name })
+  const binding = await api.admin('POST', '/chefs/alice/claims', {})
+  await api.chefs.claim(claimedNode, binding.json().code, 'home')
+  const claim = await api.admin('POST', '/chefs/bob/claims', {})
+  const key = await api.admin('POST', '/organizations/acme/keys', {})
+  return [
+    [claimPlaceholder, claim.json().id],
+    [keyPlaceholder, key.json().id],
+  ]
 }
 
 /** Jobs are called by what ids the coordinator gave them. */
 const jobPlaceholder = '00000000-0000-4000-8000-0000000000fe'
 const endpointJobPlaceholder = '00000000-0000-4000-8000-0000000000ff'
+const claimPlaceholder = '00000000-0000-4000-8000-0000000000fd'
+const keyPlaceholder = '00000000-0000-4000-8000-0000000000fc'
 
-async function send({ api, job, endpointJob }: Filled, request: FuzzRequest) {
+async function send({ api, ids }: Filled, request: FuzzRequest) {
   const { method, url, contentType, body } = request
   return api.app.inject({
     method: method as 'GET',
-    url: url.replaceAll(jobPlaceholder, job).replaceAll(endpointJobPlaceholder, endpointJob),
+    url: [...ids].reduce((made, [placeholder, id]) => made.replaceAll(placeholder, id), url),
     headers: {
-      'salad-api-key': api.key,
+      'salad-api-key': url.startsWith('/api/admin/') ? api.adminKey : api.key,
       ...(contentType === undefined ? {} : { 'content-type': contentType }),
     },
     ...(body === undefined ? {} : { payload: body }),
@@ -74,6 +114,8 @@ export async function fuzz({
     ...names,
     queue_job_id: [jobPlaceholder],
     inference_endpoint_job_id: [endpointJobPlaceholder],
+    claim_id: [claimPlaceholder],
+    key_id: [keyPlaceholder],
   })
   const seen = new Map<string, Map<number, number>>()
   await fc.assert(

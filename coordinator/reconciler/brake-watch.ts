@@ -42,6 +42,8 @@ const HoldRecordSchema = Type.Object({
   ),
 })
 
+/** A look goes over all nodes; rounds of the loop come much more often. */
+const lookEveryMs = 500
 const checkEveryMs = 15_000
 const checkMs = 8_000
 /** Checks that have not been done for so long say nothing any more. */
@@ -61,6 +63,7 @@ export async function openBrakeWatch(
   let writing: Promise<void> = Promise.resolve()
   let checking: Promise<void> | undefined
   let checkDueMs = 0
+  let lookedMs = Number.NEGATIVE_INFINITY
   let soundUntilMs = Number.NEGATIVE_INFINITY
 
   const keep = ({ hold }: BrakeState): void => {
@@ -104,6 +107,8 @@ export async function openBrakeWatch(
       return state.hold !== undefined
     },
     update() {
+      if (clock.nowMs() - lookedMs < lookEveryMs) return
+      lookedMs = clock.nowMs()
       const { hold } = state
       if (hold) checkSoon()
       const isSound = clock.nowMs() <= soundUntilMs

@@ -22,6 +22,8 @@ export type ControlPlaneViewComponents = Readonly<{
   reconciler: Pick<Reconciler, 'waitedMs' | 'explain' | 'ask'>
   /** Whether a security review keeps the group from new instances. */
   isHeld: (group: GroupId) => boolean
+  /** Why nothing is placed or replaced now, whatever the group. */
+  standstill: () => string | undefined
 }>
 
 const shownStates: Readonly<Record<PlacementState, InstanceViewState>> = {
@@ -89,6 +91,8 @@ export function createControlPlaneView(components: ControlPlaneViewComponents): 
     image: (group) => images.view(group),
     placementProblem(group) {
       if (isHeld(group)) return 'held for a security review: nothing new is placed until it is over'
+      const standstill = components.standstill()
+      if (standstill !== undefined) return standstill
       if (reconciler.waitedMs(group) === undefined) return undefined
       const explanation = reconciler.explain(group)
       return explanation && describeExplanation(explanation)

@@ -1,5 +1,3 @@
 /** Restore: terms, what was lost since a backup, and when a coordinator must order nothing. */
-export { type Authority, type Doubt, NotInForceError, openAuthority } from './authority.ts'
-export { createContinueBans } from './continue-bans.ts'
-export { inspectHello } from './inspect-hello.ts'
-export { DeposedError, openTerms, type Terms } from './terms.ts'
+export { type Authority, NotInForceError } from './authority.ts'
+export { openRestore, type Restore } from './open-restore.ts'

@@ -218,6 +218,29 @@ describe('restore', () => {
     await eventually('it stops ordering', async () => (await deploy()).status === 503)
   }).timeout(60_000)
 
+  it('under a new term keeps renewed what it does not know, until the operator decides', async () => {
+    const listening = port()
+    await coordinator.stop()
+    await backUp('yesterday')
+    await start(listening)
+    const { body } = await deploy()
+    const slot = `${body.id}/0` as SlotId
+    await eventually('it runs', () => isRunning(slot, 1))
+    await coordinator.stop()
+    await putBack('yesterday')
+    await net.raiseTerm()
+    await start(listening)
+    await eventually('the node follows', () => node.keeper.term === 2 && node.link?.isUp, 15_000)
+    const known = await coordinator.request('GET', `${containersPath}/hello`)
+    expect(known.status).to.equal(404)
+    for (let renewals = 0; renewals < 3; renewals++) {
+      const endMs = node.leases.get(slot) ?? 0
+      await eventually('it is renewed', () => (node.leases.get(slot) ?? 0) > endMs)
+    }
+    expect(isRunning(slot, 1)).to.equal(true)
+    expect(node.taken).to.have.length(1)
+  }).timeout(60_000)
+
   it('a restart in good order is no restore', async () => {
     const { body } = await deploy()
     const slot = `${body.id}/0` as SlotId

@@ -114,11 +114,14 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
   const open = new Map<PeerId, Session>()
   const serving = new Set<Promise<void>>()
   const links = createMeasuredLinks()
+  let isStopping = false
 
   const stateOf = (peer: PeerId): PeerState | undefined => nodes.get(peer) ?? caches.get(peer)
 
   const onHello = (session: Session, hello: Hello): void => {
     const { peer, observedAddr } = session
+    // One that comes while the others are being closed would be served for ever.
+    if (isStopping) throw stoppingError()
     checkWelcome(peer, hello.role, desk)
     desk.admit(peer, hello)
     const pool = createKeyPool(peer, network)
@@ -246,9 +249,9 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     signalOf: (peer) => open.get(peer)?.signal,
     start: () => accept(mesh, serve),
     async stop() {
+      isStopping = true
       await mesh.unhandle(controlProtocol)
-      const reason = new SessionRefusedError('SHUTTING_DOWN', 'the coordinator stops; come back')
-      for (const session of [...open.values()]) session.close(reason)
+      for (const session of [...open.values()]) session.close(stoppingError())
       await Promise.all(serving)
     },
   }
@@ -259,6 +262,10 @@ async function accept(mesh: Mesh, serve: StreamHandler): Promise<void> {
     // The second lets a peer replace a stream that hangs.
     ...{ maxInboundStreams: 2, maxOutboundStreams: 1, runOnLimitedConnection: true },
   })
+}
+
+function stoppingError(): SessionRefusedError {
+  return new SessionRefusedError('SHUTTING_DOWN', 'the coordinator stops; come back')
 }
 
 function bannedError(): SessionRefusedError {

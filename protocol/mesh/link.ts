@@ -22,9 +22,8 @@ export type PeerAddress = Readonly<{ peer: PeerId; addresses: readonly string[] 
 /** Not `keep-alive…`: libp2p's own reconnect queue would dial beside us, then drop the tag. */
 const linkTag = 'potluck-link'
 
-/** Of one that is patient: long enough that the others are through, while they are thousands. */
-const patientFactor = 8
-const patientMaxFactor = 2
+/** Of one that is patient: half of the others are through before it tries. */
+const patientFactor = 2
 
 /** Before punching is tried beside addresses that may answer: a good round trip, or one on a LAN. */
 const wideHeadStartMs = 1_000
@@ -246,7 +245,7 @@ export function retryCapMs(
 ): number {
   const { retryMinMs, retryMaxMs, isPatient } = at
   const capMs = Math.min(retryMaxMs, retryMinMs * 2 ** tries)
-  return isPatient ? Math.min(patientMaxFactor * retryMaxMs, patientFactor * capMs) : capMs
+  return isPatient ? patientFactor * capMs : capMs
 }
 
 /** `promise`, or the signal's reason. */

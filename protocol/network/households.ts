@@ -8,7 +8,7 @@ import { observedIp } from './observed-ip.ts'
 
 export type HouseholdOf = (observedAddr: string) => string
 
-/** @throws {AddressRangeError} a prefix that is no CIDR. */
+/** The household of an address. @throws {AddressRangeError} a prefix that is no CIDR. */
 export function createHouseholds(householdPerAddress: readonly string[]): HouseholdOf {
   const perAddress = parseAddressRanges(householdPerAddress, 'householdPerAddress')
   return (observedAddr) => {

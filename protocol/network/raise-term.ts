@@ -19,7 +19,7 @@ export type RaiseTermInit = Readonly<{
   issuedMs: number
 }>
 
-/** @throws {PotluckError} WRONG_KEY: not the network's root key. TERM_NOT_HIGHER */
+/** The network in its next term. @throws {PotluckError} WRONG_KEY: not the network's root key. TERM_NOT_HIGHER */
 export function raiseTerm(network: Network, init: RaiseTermInit): Network {
   const root = createSigner(init.rootSeed)
   if (Buffer.compare(root.publicKey, network.rootKey) !== 0) {

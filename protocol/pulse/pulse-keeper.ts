@@ -24,6 +24,7 @@ export interface PulseKeeper {
   hear(signed: Signed): void
 }
 
+/** Knows none at first. */
 export function createPulseKeeper({
   keeper,
   logger,

@@ -162,6 +162,36 @@ describe('promises', () => {
     allOnce()
   }).timeout(60_000)
 
+  it('a hold outlives a restart of the coordinator, and its reconnect window', async () => {
+    await open(16)
+    world.addGroup(10, { replicas: 12 })
+    await world.run(90)
+    const before = world.instances()
+    const { ordered, coordinator } = world
+    const isolate = (): void => {
+      const running = world.coordinator
+      world.coordinator = undefined
+      for (const state of running?.sessions.values() ?? []) state.connected = false
+    }
+    isolate()
+    await world.run(60)
+    expect(coordinator?.reconciler.holding).to.equal(true)
+    await coordinator?.stop()
+    await world.startCoordinator()
+    const second = world.coordinator
+    isolate()
+    expect(second?.reconciler.holding).to.equal(true)
+    await world.run(300)
+    expect(second?.settled()).to.equal(true)
+    expect(second?.reconciler.holding).to.equal(true)
+    expect(world.ordered).to.equal(ordered)
+    world.coordinator = second
+    await world.run(30)
+    expect(second?.reconciler.holding).to.equal(false)
+    expect(world.instances()).to.deep.equal(before)
+    expect(world.ordered).to.equal(ordered)
+  }).timeout(60_000)
+
   it('an update serves N throughout, and a strict one N − 1 with never two of a slot', async () => {
     for (const strict of [false, true]) {
       const group = strict ? 11 : 10

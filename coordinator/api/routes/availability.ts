@@ -22,6 +22,7 @@ export function availabilityRoutes(app: ApiInstance, { tenants, view }: RouteCon
   app.post(
     `${paths.organization}/availability/sce-cpu-availability`,
     {
+      config: { access: 'read' },
       schema: {
         operationId: 'get_cpu_availability',
         summary: 'How many cores are free',
@@ -41,6 +42,7 @@ export function availabilityRoutes(app: ApiInstance, { tenants, view }: RouteCon
   app.post(
     `${paths.organization}/availability/sce-gpu-availability`,
     {
+      config: { access: 'read' },
       schema: {
         operationId: 'get_gpu_availability',
         summary: 'How many GPUs of some classes are free',

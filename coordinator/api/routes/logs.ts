@@ -28,6 +28,7 @@ function addLogEntries(app: ApiInstance, { tenants }: RouteContext): void {
   app.post(
     `${paths.organization}/log-entries`,
     {
+      config: { access: 'read' },
       schema: {
         operationId: 'query_log_entries',
         summary: 'Query what containers wrote; empty, because it is not collected yet',

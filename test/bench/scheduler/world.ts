@@ -90,10 +90,11 @@ export async function openWorld(nodeCount: number, dir: string): Promise<World> 
   const reconciler = createReconciler(defaultLeaseNumbers, {
     ...{ book, builder, holders, signer, sessions, images, groups, nowMs, wallMs },
     ...{ clock: systemClock, logger: silentLogger },
-    ...{ mayOrder: () => true, isHeld: () => false },
-    brake: { holding: false, update: () => undefined },
+    isHeld: () => false,
     settling: createSettling({ startedMs: nowMs(), expected: new Set() }),
     preemption: { minRunMs: 1_800_000 },
+    brake: { holding: false, update: () => undefined },
+    mayOrder: () => true,
   })
   groups.onChange((group) => reconciler.touchGroup(group))
 
