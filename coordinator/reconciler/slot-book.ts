@@ -11,6 +11,8 @@ import { type SlotRecord, SlotRecordSchema } from '../slots/index.ts'
 export interface SlotBook {
   readonly slots: ReadonlyMap<SlotId, SlotRecord>
   of(group: GroupId): readonly SlotRecord[]
+  /** Records with an older epoch that may still run somewhere: few, among a million. */
+  withLeaving(): readonly SlotRecord[]
   /** Slots whose record is on its way to the disk: nothing of them is renewed meanwhile. */
   readonly changing: ReadonlySet<SlotId>
   /** Nothing of these is renewed from now on, until `commit` or `unmark`. */
@@ -31,12 +33,15 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
   const retired = collection(store, 'retired-groups', Type.Object({ atMs: CountSchema() }))
   const slots = new Map<SlotId, SlotRecord>()
   const byGroup = new Map<GroupId, Map<SlotId, SlotRecord>>()
+  const leaving = new Set<SlotId>()
   const retiredGroups = new Set<GroupId>()
   const changing = new Set<SlotId>()
   const leases = new Map<SlotId, Readonly<{ fence: Fence; endMs: number }>>()
 
   const put = (record: SlotRecord): void => {
     slots.set(record.slot, record)
+    if (record.leaving.length > 0) leaving.add(record.slot)
+    else leaving.delete(record.slot)
     const { group } = parseSlotId(record.slot)
     const own = byGroup.get(group) ?? new Map<SlotId, SlotRecord>()
     own.set(record.slot, record)
@@ -48,6 +53,7 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
   return {
     slots,
     of: (group) => [...(byGroup.get(group)?.values() ?? [])],
+    withLeaving: () => [...leaving].flatMap((slot) => slots.get(slot) ?? []),
     changing,
     mark(marked) {
       for (const slot of marked) changing.add(slot)
@@ -68,6 +74,7 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
       byGroup.delete(group)
       for (const slot of own) {
         slots.delete(slot)
+        leaving.delete(slot)
         leases.delete(slot)
       }
     },
