@@ -139,7 +139,7 @@ export async function startControlPlane(
     {
       ...{ store, bans, audit, clock, nowMs, logger },
       nodes: () => sessions.nodes,
-      slots: () => book.slots.values(),
+      leaving: () => book.withLeaving(),
       classOf: (name, vramBytes) => gpuClassOf(name, vramBytes)?.id,
     },
   )

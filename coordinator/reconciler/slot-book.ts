@@ -31,6 +31,8 @@ export interface SlotBook {
   readonly starting: ReadonlySet<SlotId>
   /** Called after each durable change of a record, `next` absent when it was cleared. */
   onChange(listener: (next: SlotRecord | undefined, before: SlotRecord | undefined) => void): void
+  /** Records with an older epoch that may still run somewhere: few, among a million. */
+  withLeaving(): readonly SlotRecord[]
   /** Slots whose record is on its way to the disk: nothing of them is renewed meanwhile. */
   readonly changing: ReadonlySet<SlotId>
   /** Nothing of these is renewed from now on, until `commit` or `unmark`. */
@@ -51,6 +53,7 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
   const retired = collection(store, 'retired-groups', Type.Object({ atMs: CountSchema() }))
   const slots = new Map<SlotId, SlotRecord>()
   const byGroup = new Map<GroupId, Map<SlotId, SlotRecord>>()
+  const leaving = new Set<SlotId>()
   const retiredGroups = new Set<GroupId>()
   const changing = new Set<SlotId>()
   const leases = new Map<SlotId, Readonly<{ fence: Fence; endMs: number }>>()
@@ -91,6 +94,8 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
     const before = slots.get(record.slot)
     slots.set(record.slot, record)
     index(record, before)
+    if (record.leaving.length > 0) leaving.add(record.slot)
+    else leaving.delete(record.slot)
     const { group } = parseSlotId(record.slot)
     const own = byGroup.get(group) ?? new Map<SlotId, SlotRecord>()
     own.set(record.slot, record)
@@ -108,6 +113,7 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
     bundles,
     starting,
     onChange: (listener) => listeners.push(listener),
+    withLeaving: () => [...leaving].flatMap((slot) => slots.get(slot) ?? []),
     changing,
     mark(marked) {
       for (const slot of marked) changing.add(slot)
@@ -129,6 +135,7 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
       for (const slot of own) {
         index(undefined, slots.get(slot))
         slots.delete(slot)
+        leaving.delete(slot)
         leases.delete(slot)
       }
     },

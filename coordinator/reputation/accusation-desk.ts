@@ -52,7 +52,7 @@ export function createAccusationDesk(components: AccusationDeskComponents): Accu
       if (accused === by || isBanned(accused)) return
       book.note({ household, isTrusted, accused, kind }, nowMs())
       const facts = [chunk === undefined ? '' : `chunk ${chunk}`, expectedName, gotName, detail]
-      const said = `${household} ${by}: ${kind} ${facts.join(' ')}`.slice(0, 2_000)
+      const said = `${household} ${by}: ${kind} ${facts.join(' ')}`.slice(0, 900)
       const texts = [...(words.get(accused) ?? []), said].slice(-evidencePerPeer)
       words.set(accused, texts)
       const weighed = weigh(accused)

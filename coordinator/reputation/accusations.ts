@@ -72,14 +72,15 @@ const accusersMax = 4_096
 const namedMax = 256
 const householdsMax = 20_000
 
-type Words = LRUCache<string, Fading>
+/** Maps with a bound by hand: a cache of that size each would be laid out in full for one word. */
+type Words = Map<string, Fading>
 
 /** An empty book, bounded in size. */
 export function createAccusationBook(): AccusationBook {
   const ofPeers = new LRUCache<PeerId, Readonly<{ homes: Words; caches: Words }>>({
     max: accusedMax,
   })
-  const namedBy = new LRUCache<string, LRUCache<PeerId, Fading>>({ max: householdsMax })
+  const namedBy = new LRUCache<string, Map<PeerId, Fading>>({ max: householdsMax })
 
   const discountOf = (household: string, { nowMs, isBanned }: Witnesses): number => {
     let named = 0
@@ -90,15 +91,15 @@ export function createAccusationBook(): AccusationBook {
   }
   return {
     note({ household, isTrusted, accused, kind }, nowMs) {
-      const words = ofPeers.get(accused) ?? { homes: wordsOf(), caches: wordsOf() }
+      const words = ofPeers.get(accused) ?? { homes: new Map(), caches: new Map() }
       ofPeers.set(accused, words)
       const all = isTrusted ? words.caches : words.homes
       const at = { nowMs, halfLifeMs }
-      all.set(household, addPoints(all.get(household), kindPoints[kind], at))
+      keep(all, household, addPoints(all.get(household), kindPoints[kind], at), accusersMax)
       if (isTrusted) return
-      const named = namedBy.get(household) ?? new LRUCache<PeerId, Fading>({ max: namedMax })
+      const named = namedBy.get(household) ?? new Map<PeerId, Fading>()
       namedBy.set(household, named)
-      named.set(accused, addPoints(named.get(accused), kindPoints[kind], at))
+      keep(named, accused, addPoints(named.get(accused), kindPoints[kind], at), namedMax)
     },
     weigh(accused, witnesses) {
       const { nowMs, household: own, households, standingOf } = witnesses
@@ -124,6 +125,13 @@ export function createAccusationBook(): AccusationBook {
   }
 }
 
-function wordsOf(): Words {
-  return new LRUCache({ max: accusersMax })
+/** Puts it last, and forgets the first beyond `max`. */
+function keep<K>(all: Map<K, Fading>, key: K, value: Fading, max: number): void {
+  all.delete(key)
+  all.set(key, value)
+  if (all.size <= max) return
+  for (const first of all.keys()) {
+    all.delete(first)
+    return
+  }
 }

@@ -19,8 +19,8 @@ describe('conduct', () => {
    */
   it('bans no home for its line, however bad that is', () => {
     const spell = fc.record({
-      upMs: fc.integer({ min: 1_000, max: 2 * hourMs }),
-      downMs: fc.integer({ min: 1_000, max: 3 * hourMs }),
+      upMs: fc.oneof(fc.integer({ min: 1, max: minuteMs }), fc.nat(2 * hourMs)),
+      downMs: fc.oneof(fc.integer({ min: 1, max: 2 * minuteMs }), fc.nat(3 * hourMs)),
       stopSentMs: fc.nat(2 * hourMs),
     })
     fc.assert(
@@ -54,7 +54,9 @@ describe('conduct', () => {
     let conduct: Conduct = spotless
     const rests: number[] = []
     for (let n = 0; n < 7; n++) {
-      conduct = offend(conduct, 'lapse', n).conduct
+      const step = offend(conduct, 'lapse', n)
+      expect(step.ban).to.equal(false)
+      conduct = step.conduct
       rests.push(Math.round((conduct.restsUntilMs - n) / minuteMs))
     }
     expect(rests.slice(3)).to.deep.equal([10, 20, 40, 80])

@@ -28,7 +28,7 @@ describe('reputation', () => {
       { probationMs: hourMs },
       {
         ...{ store: bench.store, bans, clock: bench.clock, nowMs: () => nowMs },
-        ...{ nodes: () => nodes, slots: () => slots, classOf: () => undefined },
+        ...{ nodes: () => nodes, leaving: () => slots, classOf: () => undefined },
         ...{ logger: silentLogger, audit: async (entry) => void bench.audited.push(entry) },
       },
     )

@@ -45,7 +45,8 @@ export type ReputationComponents = Readonly<{
   store: Store
   bans: Pick<BanBook, 'ban' | 'isBanned' | 'get'>
   nodes: () => ReadonlyMap<PeerId, NodeView>
-  slots: () => Iterable<SlotRecord>
+  /** Records with an older epoch that may still run somewhere. */
+  leaving: () => readonly SlotRecord[]
   classOf: (name: string, vramBytes: number) => string | undefined
   audit: AuditSink
   clock: Clock
@@ -80,7 +81,7 @@ export async function openReputation(
   init: ReputationInit,
   components: ReputationComponents,
 ): Promise<Reputation> {
-  const { store, bans, nodes, slots, classOf, audit, clock, nowMs, logger } = components
+  const { store, bans, nodes, leaving, classOf, audit, clock, nowMs, logger } = components
   const records = await openNodeRecords({ store })
   const claims = createGpuClaims({ classOf })
   const counted = new LRUCache<string, number>({ max: 50_000 })
@@ -91,7 +92,7 @@ export async function openReputation(
   let running: Promise<void> = Promise.resolve()
 
   // What lapsed before this start was counted then.
-  for (const { key } of lapsesIn(slots())) counted.set(`lapse ${key}`, Number.POSITIVE_INFINITY)
+  for (const { key } of lapsesIn(leaving())) counted.set(`lapse ${key}`, Number.POSITIVE_INFINITY)
 
   /** Each household's standing: that of its best node. */
   const countHouseholds = (): void => {
@@ -161,12 +162,12 @@ export async function openReputation(
       serve(view)
       lookAtGpus(view)
     }
-    for (const { node, slot, forMs } of overdueStops(slots(), all, nowMs())) {
+    for (const { node, slot, forMs } of overdueStops(leaving(), all, nowMs())) {
       if (!once(`stop ${node} ${slot}`, againMs)) continue
       const minutes = Math.round(forMs / 60_000)
       note(node, 'not-stopped', `slot ${slot} is shown ${minutes} minutes after the order to stop`)
     }
-    const fresh = lapsesIn(slots()).filter(({ key }) => once(`lapse ${key}`, Infinity))
+    const fresh = lapsesIn(leaving()).filter(({ key }) => once(`lapse ${key}`, Infinity))
     for (const { node, key } of ownLapses(fresh, here)) note(node, 'lapse', `its lease of ${key}`)
     countHouseholds()
   }

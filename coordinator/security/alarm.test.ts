@@ -92,6 +92,8 @@ describe('alarms at a coordinator', () => {
     })
     expect(described).to.equal(true)
     expect([...spare.taken, ...holder.taken.slice(1)]).to.deep.equal([])
+    // There is a place, and there are nodes: only the review keeps it free.
+    await coordinator.request('PATCH', `${containersPath}/hello`, { replicas: 2 })
     // Other groups go on.
     const { body } = await coordinator.request('POST', containersPath, groupBody({ name: 'other' }))
     const order = await eventually(
@@ -99,5 +101,7 @@ describe('alarms at a coordinator', () => {
       () => spare.taken[0] ?? holder.taken[1],
     )
     expect(order.slot).to.equal(`${body.id}/0`)
+    const all = [...spare.taken, ...holder.taken].map((taken) => taken.slot)
+    expect(all.filter((taken) => taken.startsWith(slot.slice(0, -2)))).to.deep.equal([slot])
   })
 })

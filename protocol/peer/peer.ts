@@ -112,7 +112,12 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
   const identity = await identityFromSeed(init.seed)
   const term = await openPeerTerm(network, { store })
   const time = createCoordinatorTime({ clock })
-  const cut = (banned: PeerId): void => disconnect(mesh, banned)
+  const cut = (banned: PeerId): void => {
+    if (banned === identity.peer) {
+      logger.error({ peer: banned }, 'this peer is banned: ask whoever runs the network why')
+    }
+    disconnect(mesh, banned)
+  }
   const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
