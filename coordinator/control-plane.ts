@@ -10,6 +10,7 @@ import type { Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
+import { type AuditLog, createAuditWitness, startHeadPublisher } from './audit/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
 import { createOrderSigner, type Lists } from './orders/index.ts'
@@ -39,6 +40,7 @@ export type ControlPlaneComponents = Readonly<{
   lists: Lists
   groups: Groups
   orderSigner: Signer
+  audit: AuditLog
   /** Boot clock. */
   clock: Clock
   /** Coordinator's time. */
@@ -65,12 +67,12 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
   const { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs } = components
-  const { logger } = components
+  const { audit, logger } = components
   const { term } = certificate
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
-  const book = await openSlotBook({ store })
+  const book = await openSlotBook({ store, audit })
   const keys = await openBlobKeys({ store, sealer })
 
   const shareCacheAddrs = (peer: PeerId): void => {
@@ -81,16 +83,26 @@ export async function startControlPlane(
       (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
     )
   }
+  const witness = createAuditWitness({
+    ...{ audit, pinned: network, logger },
+    onAhead: (_proof, { number }, peer) => {
+      logger.error(
+        { peer, number, own: audit.count },
+        'a peer holds a newer head of the audit log than this store: it was restored',
+      )
+    },
+  })
   const sessions = createSessions(
     { helloMs, silenceMs: numbers.leaseMs },
     {
       ...{ mesh, clock, nowMs, network: network.network, orderKey: certificate.orderKey, logger },
       householdOf: createHouseholds(network.householdPerAddress),
       desk: {
-        welcome: (hello, observedAddr) => {
+        welcome: (peer, hello, observedAddr) => {
           if (hello.term > term) {
             logger.error({ told: hello.term, term }, 'a peer knows of a newer coordinator')
           }
+          if (hello.auditHead) void witness.take(peer, hello.auditHead)
           return {
             type: 'welcome',
             certificate: network.certificate,
@@ -99,6 +111,7 @@ export async function startControlPlane(
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
+            ...(audit.proof ? { auditHead: audit.proof.head } : {}),
           }
         },
         renew: (peer, beat) => reconciler.renew(peer, beat),
@@ -128,11 +141,12 @@ export async function startControlPlane(
   const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
   const reconciler = createReconciler(numbers, {
     ...{ book, settling, builder, holders, signer, sessions, images, groups },
-    ...{ nowMs, wallMs, clock, logger },
+    ...{ audit, nowMs, wallMs, clock, logger },
   })
 
   await sessions.start()
   reconciler.start()
+  const stopPublishing = startHeadPublisher({ audit, sessions, clock })
   const stopListening = groups.onChange(() => reconciler.kick())
   return {
     view: createControlPlaneView({ book, sessions, images, reconciler }),
@@ -142,6 +156,7 @@ export async function startControlPlane(
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
+      stopPublishing()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await sessions.stop()

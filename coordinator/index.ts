@@ -15,6 +15,7 @@ import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
 import { createSigner } from '../protocol/signing/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
+import { auditedStore, openAuditLog, tenantActs } from './audit/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
@@ -70,7 +71,14 @@ export async function run(
   stack.defer(() => time.stop())
   const nowMs = (): number => time.nowMs()
 
-  const tenants = await createTenants({ store })
+  const audit = await openAuditLog(
+    { network: network.network, term: certificate.term, certificate: network.certificate },
+    { store, signer: orderSigner, nowMs, logger },
+  )
+  await audit.record([
+    { kind: 'start', by: 'operator', facts: { term: certificate.term, peer: certificate.coordinator } },
+  ])
+  const tenants = await createTenants({ store: auditedStore(tenantActs, { store, audit }) })
   const wanted = tenantsOf(config)
   await bootstrapTenants(wanted, { tenants, logger })
   const groups = await createGroups(
@@ -106,7 +114,7 @@ export async function run(
   stack.defer(() => feed.stop())
   const plane = await startControlPlane(
     { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
-    { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs, logger },
+    { store, sealer, mesh, lists, groups, orderSigner, audit, clock, nowMs, wallMs, logger },
   )
   stack.defer(() => plane.stop())
   const stopHelper = await startHelper(

@@ -12,6 +12,7 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import type { AuditAct } from '../audit/index.ts'
 import type { Groups } from '../groups/index.ts'
 import {
   applyAction,
@@ -21,6 +22,7 @@ import {
   type TransitionContext,
   withPlacement,
 } from '../slots/index.ts'
+import { orderHash } from '../orders/index.ts'
 import type { Deliveries } from './deliveries.ts'
 import type { LeaseRenewals } from './lease-renewals.ts'
 import type { BuiltOrder, OrderBuilder } from './order-builder.ts'
@@ -138,7 +140,7 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
             if (built.length % ordersPerBreath === 0) await breathe()
           } else change(action, changed)
         }
-        if (changed.size > 0) await book.commit([...changed.values()])
+        if (changed.size > 0) await book.commit([...changed.values()], built.map(allocationAct))
       } finally {
         book.unmark()
       }
@@ -151,6 +153,12 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
       return changed.size > 0
     },
   }
+}
+
+function allocationAct([slot, { placement }]: readonly [SlotId, BuiltOrder]): AuditAct {
+  const { node, instance, fence, order } = placement
+  const facts = { slot, node, instance, ...fence, order: orderHash(order) }
+  return { kind: 'allocation', by: 'coordinator', facts }
 }
 
 /** Which epoch, on which node, an action is about; for the log. */

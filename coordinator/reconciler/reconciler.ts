@@ -8,6 +8,7 @@ import type { Clock } from '../../protocol/clock.ts'
 import { type Beat, leaseNumbers, type Renewal } from '../../protocol/control/index.ts'
 import type { BundleId, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import type { AuditRecorder } from '../audit/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
@@ -46,6 +47,8 @@ export type ReconcilerComponents = Readonly<{
   images: Pick<Images, 'tend' | 'bundleOf'>
   groups: Pick<Groups, 'all' | 'byId' | 'forgetDeleted'>
   /** Coordinator's time. */
+  /** Absent: nothing is recorded, as in tests. */
+  audit?: AuditRecorder
   nowMs: () => number
   wallMs: () => number
   clock: Clock

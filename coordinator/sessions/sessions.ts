@@ -32,7 +32,7 @@ export type CacheMessage = Extract<
 
 /** What the rest of the coordinator says to a peer that speaks. */
 export type SessionDesk = Readonly<{
-  welcome(hello: Hello, observedAddr: string): Welcome
+  welcome(peer: PeerId, hello: Hello, observedAddr: string): Welcome
   /** The leases that this beat renews. */
   renew(peer: PeerId, beat: Beat): readonly Renewal[]
   isCache(peer: PeerId): boolean
@@ -118,7 +118,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     state.helloMs = nowMs()
     open.get(peer)?.close(new SessionRefusedError('REPLACED', 'a newer stream took over'))
     open.set(peer, session)
-    session.send(desk.welcome(hello, observedAddr))
+    session.send(desk.welcome(peer, hello, observedAddr))
     state.connected = true
     const { role, held } = hello
     logger.info({ peer, role, held: held.length, household: state.household }, 'a peer is here')

@@ -32,6 +32,8 @@ export const WelcomeSchema = Type.Object({
   dhtSecret: BytesSchema(32, 32),
   /** The address that the coordinator sees this peer at. */
   observedAddr: TextSchema(512),
+  /** The newest head of the audit log. */
+  auditHead: Type.Optional(SignedSchema),
 })
 export type Welcome = Static<typeof WelcomeSchema>
 
@@ -72,6 +74,9 @@ const HoldersSchema = Type.Object({
   hints: ListSchema(PeerHintSchema, 32),
 })
 
+/** A newer head of the audit log, signed; seldom, and only when there is one. */
+const AuditHeadMessageSchema = Type.Object({ type: Type.Literal('audit-head'), head: SignedSchema })
+
 /** The last word before the coordinator closes the stream. */
 const RefusedSchema = Type.Object({ type: Type.Literal('refused'), fault: FaultSchema })
 
@@ -85,6 +90,7 @@ export const DownMessageSchema = Type.Union([
   ResolveSchema,
   IngestSchema,
   DropBundleSchema,
+  AuditHeadMessageSchema,
   RefusedSchema,
 ])
 /** From the coordinator to a node or a cache. */

@@ -20,7 +20,7 @@ export function openTermCertificate(
   return certificate
 }
 
-type OrderKind = 'allocation' | 'revocation' | 'ticket' | 'roster' | 'ban-list'
+type OrderKind = 'allocation' | 'revocation' | 'ticket' | 'roster' | 'ban-list' | 'audit-head'
 
 export interface TermKeeper {
   readonly network: NetworkId

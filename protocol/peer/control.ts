@@ -3,6 +3,7 @@
  * time, secret and lists, and moves to another coordinator when a new term names one. The owner
  * brings what it holds and handles what is meant for it.
  */
+import { AuditSplitError } from '../audit/index.ts'
 import type { Clock } from '../clock.ts'
 import {
   type Beat,
@@ -19,6 +20,7 @@ import type { PeerId } from '../ids.ts'
 import type { Logger } from '../log/index.ts'
 import { isRelayed, type Mesh } from '../mesh/index.ts'
 import type { Signed } from '../wire/index.ts'
+import type { PeerAuditHeads } from './audit-heads.ts'
 import type { PeerLists } from './lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
 import type { PeerTerm } from './term.ts'
@@ -48,7 +50,10 @@ export type PeerControlHandlers = Readonly<{
   onDown?(): void
 }>
 /** What is not handled here. */
-export type OwnMessage = Exclude<DownMessage, Welcome | BeatAnswer | { readonly type: 'lists' }>
+export type OwnMessage = Exclude<
+  DownMessage,
+  Welcome | BeatAnswer | { readonly type: 'lists' | 'audit-head' }
+>
 
 export type PeerControlInit = Readonly<{
   role: Hello['role']
@@ -65,6 +70,7 @@ export type PeerControlComponents = Readonly<{
   term: PeerTerm
   time: CoordinatorTime
   lists: PeerLists
+  auditHeads: PeerAuditHeads
   keys: OneTimeKeys
   clock: Clock
   random: () => number
@@ -81,7 +87,7 @@ export function createPeerControl(
   components: PeerControlComponents,
 ): ControlLink {
   const { handlers } = init
-  const { mesh, term, time, lists, keys, clock, logger } = components
+  const { mesh, term, time, lists, auditHeads, keys, clock, logger } = components
   const { keeper } = term
   let stopped = false
   let coordinator: PeerId = keeper.coordinator
@@ -118,6 +124,13 @@ export function createPeerControl(
   const takeLists = (offered: { roster?: Signed; bans?: Signed }): void => {
     lists.take(offered).catch((error: unknown) => {
       logger.error({ error }, 'the coordinator sent a list that cannot be taken')
+    })
+  }
+  /** A contradiction is told and kept; work goes on, because a tenant's containers are not to blame. */
+  const takeAuditHead = (head: Signed): void => {
+    auditHeads.take(head).catch((error: unknown) => {
+      const isSplit = error instanceof AuditSplitError
+      logger.error({ error }, isSplit ? error.message : 'an audit head cannot be taken')
     })
   }
   const takeRefill = (wanted: number): void => {
@@ -164,6 +177,7 @@ export function createPeerControl(
       held,
       bundles,
       ...(partial ? { partial } : {}),
+      ...(auditHeads.newest ? { auditHead: auditHeads.newest } : {}),
     }
   }
   const open = (): ControlLink =>
@@ -182,6 +196,7 @@ export function createPeerControl(
             time.take(welcome.timeMs, sentMs)
             init.onSecret(welcome.dhtSecret)
             await lists.take(welcome)
+            if (welcome.auditHead) takeAuditHead(welcome.auditHead)
             await handlers.onUp?.(welcome, sentMs)
           },
           beat() {
@@ -202,6 +217,7 @@ export function createPeerControl(
           },
           onMessage(message) {
             if (message.type === 'lists') takeLists(message)
+            else if (message.type === 'audit-head') takeAuditHead(message.head)
             else handlers.onMessage(message)
           },
           onDown: () => handlers.onDown?.(),

@@ -21,6 +21,7 @@ import type { TermKeeper } from '../orders/index.ts'
 import { createKeyRing } from '../sealing/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
+import { openPeerAuditHeads } from './audit-heads.ts'
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
 import { helpersOf, isDialable, rememberMembers } from './helpers.ts'
 import { openPeerLists, type PeerLists } from './lists.ts'
@@ -114,6 +115,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     void disconnect(mesh, banned, { signal: AbortSignal.timeout(disconnectMs) })
   }
   const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
+  const auditHeads = await openPeerAuditHeads({ store, keeper: term.keeper })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
     { ring: createKeyRing({ dir: keysDirOf(init.runDir) }) },
@@ -200,7 +202,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
           },
           verdicts: () => reach.verdicts,
         },
-        { mesh, term, time, lists, keys, clock, random, logger },
+        { mesh, term, time, lists, auditHeads, keys, clock, random, logger },
       )
       return control
     },

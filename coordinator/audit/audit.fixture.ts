@@ -1,0 +1,32 @@
+/** A network's keys and a log of its coordinator, on any store. */
+import type { Term } from '../../protocol/ids.ts'
+import { silentLogger } from '../../protocol/log/index.ts'
+import { createNetwork } from '../../protocol/network/index.ts'
+import { createSigner } from '../../protocol/signing/index.ts'
+import type { Store } from '../../protocol/store/index.ts'
+import { type AuditAct, type AuditLog, openAuditLog } from './index.ts'
+
+export async function auditNetwork() {
+  const { network, orderSeed } = await createNetwork({
+    name: 'test',
+    coordinatorAddrs: ['/ip4/127.0.0.1/tcp/1'],
+    issuedMs: 1,
+  })
+  const signer = createSigner(orderSeed)
+  return {
+    network,
+    signer,
+    open(store: Store): Promise<AuditLog> {
+      let nowMs = 1_000
+      return openAuditLog(
+        { network: network.network, term: 1 as Term, certificate: network.certificate },
+        { store, signer, nowMs: () => nowMs++, logger: silentLogger },
+      )
+    },
+  }
+}
+export type AuditNetwork = Awaited<ReturnType<typeof auditNetwork>>
+
+export function actOf(number: number): AuditAct {
+  return { kind: 'allocation', by: 'coordinator', facts: { slot: `slot-${number}`, epoch: number } }
+}
