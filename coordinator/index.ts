@@ -15,8 +15,8 @@ import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
 import { createSigner } from '../protocol/signing/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
-import { auditedStore, openAuditLog, tenantActs } from './audit/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
+import { auditedStore, openAuditLog, tenantActs } from './audit/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { createGroups } from './groups/index.ts'
@@ -76,7 +76,11 @@ export async function run(
     { store, signer: orderSigner, nowMs, logger },
   )
   await audit.record([
-    { kind: 'start', by: 'operator', facts: { term: certificate.term, peer: certificate.coordinator } },
+    {
+      kind: 'start',
+      by: 'operator',
+      facts: { term: certificate.term, peer: certificate.coordinator },
+    },
   ])
   const tenants = await createTenants({ store: auditedStore(tenantActs, { store, audit }) })
   const wanted = tenantsOf(config)

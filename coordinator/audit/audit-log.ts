@@ -72,7 +72,10 @@ export async function openAuditLog(
   const log = new Log(init, components, { records, recovered })
   const { problem } = recovered
   if (problem) {
-    components.logger.error({ problem }, 'the audit log is damaged; `potluck audit verify` says where')
+    components.logger.error(
+      { problem },
+      'the audit log is damaged; `potluck audit verify` says where',
+    )
     await log.record([{ kind: 'damage-found', by: 'coordinator', facts: { problem } }])
   }
   return log

@@ -70,10 +70,7 @@ export async function readAuditItems(
   return { entries: entriesOf(name, items), proof: item }
 }
 
-async function* entriesOf(
-  name: string,
-  items: AsyncGenerator<Item>,
-): AsyncGenerator<Uint8Array> {
+async function* entriesOf(name: string, items: AsyncGenerator<Item>): AsyncGenerator<Uint8Array> {
   for await (const item of items) {
     if (!('entry' in item)) throw new AuditFileError(name, 'a second head among its entries')
     yield item.entry

@@ -127,7 +127,9 @@ describe('coordinator/audit: verify', () => {
       at.network,
     )
     expect(verdict).to.include({ ok: false, entry: 0 })
-    expect(badEntry(await verifyAudit({ entries: each(entries), proof: undefined }, at.network))).to.equal(count)
+    expect(
+      badEntry(await verifyAudit({ entries: each(entries), proof: undefined }, at.network)),
+    ).to.equal(count)
   })
 
   it('takes a gap only where a restore names the head that it follows', async () => {
@@ -152,10 +154,13 @@ describe('coordinator/audit: verify', () => {
 
   it('never throws, whatever the bytes are', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 }), async (log) => {
-        const verdict = await verify(log)
-        expect(verdict.ok).to.equal(false)
-      }),
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 4 }),
+        async (log) => {
+          const verdict = await verify(log)
+          expect(verdict.ok).to.equal(false)
+        },
+      ),
     )
   })
 })

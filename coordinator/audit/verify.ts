@@ -137,7 +137,11 @@ class Walk {
   }
 
   bad(entry: number, problem: string): Bad {
-    return { ok: false, entry: Math.max(1, entry), problem: `entry ${Math.max(1, entry)}: ${problem}` }
+    return {
+      ok: false,
+      entry: Math.max(1, entry),
+      problem: `entry ${Math.max(1, entry)}: ${problem}`,
+    }
   }
 
   #checkHead(): Bad | undefined {

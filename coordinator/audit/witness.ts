@@ -3,7 +3,12 @@
  * not reach means that the store is older than what was signed (a backup); one that it contradicts
  * means that somebody signs another past with our key. Either is told loudly and written down.
  */
-import { type AuditHead, type AuditProof, auditHeadCodec, openAuditProof } from '../../protocol/audit/index.ts'
+import {
+  type AuditHead,
+  type AuditProof,
+  auditHeadCodec,
+  openAuditProof,
+} from '../../protocol/audit/index.ts'
 import type { NetworkId, PeerId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { AuditLog } from './audit-log.ts'

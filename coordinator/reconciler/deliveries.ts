@@ -5,10 +5,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Fence, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import type { Signed } from '../../protocol/wire/index.ts'
 import type { AuditRecorder } from '../audit/index.ts'
 import { type OrderSigner, orderHash } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { Signed } from '../../protocol/wire/index.ts'
 import type { Placement } from '../slots/index.ts'
 
 export interface Deliveries {

@@ -14,6 +14,7 @@ import {
 import type { Logger } from '../../protocol/log/index.ts'
 import type { AuditAct } from '../audit/index.ts'
 import type { Groups } from '../groups/index.ts'
+import { orderHash } from '../orders/index.ts'
 import {
   applyAction,
   emptySlot,
@@ -22,7 +23,6 @@ import {
   type TransitionContext,
   withPlacement,
 } from '../slots/index.ts'
-import { orderHash } from '../orders/index.ts'
 import type { Deliveries } from './deliveries.ts'
 import type { LeaseRenewals } from './lease-renewals.ts'
 import type { BuiltOrder, OrderBuilder } from './order-builder.ts'

@@ -36,6 +36,9 @@ export const auditHeadCodec = createCodec('audit head', AuditHeadSchema, { maxBy
 /** A head with what it takes to check it years later: the root key's word on who signed. */
 export const AuditProofSchema = Type.Object({ certificate: SignedSchema, head: SignedSchema })
 export type AuditProof = Static<typeof AuditProofSchema>
+export const auditProofCodec = createCodec('proof of an audit head', AuditProofSchema, {
+  maxBytes: 4_096,
+})
 
 /**
  * Verifies both signatures down to the root key.

@@ -5,6 +5,7 @@ export {
   type AuditProof,
   AuditProofSchema,
   auditHeadCodec,
+  auditProofCodec,
   type HeadVerdict,
   judgeAuditHead,
   openAuditProof,

@@ -27,6 +27,11 @@ export interface PeerAuditHeads {
 
 const newestKey = 'newest'
 
+/** The newest head that the peer of `store` was shown, for people who ask for it. */
+export async function readKeptHead(store: Store): Promise<AuditProof | undefined> {
+  return await collection(store, 'peer-audit', AuditProofSchema).get(newestKey)
+}
+
 /** Loads what was kept. @throws {StoreRecordError} it is damaged. */
 export async function openPeerAuditHeads({
   store,

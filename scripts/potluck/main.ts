@@ -1,6 +1,7 @@
 /** Builds the commands, runs the one that was asked for, and turns what happens into an exit code. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { auditCommand } from './audit.ts'
 import type { CliContext } from './cli-context.ts'
 import { devCommand } from './dev.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -29,6 +30,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
     .helpCommand('help [command]', 'print help for a command')
   program.addCommand(devCommand(context))
   program.addCommand(networkCommand(context))
+  program.addCommand(auditCommand(context))
   for (const entry of context.processes) {
     // Only the process that is meant is loaded: it brings libp2p, Docker's client and more.
     const module = args.find((word) => !word.startsWith('-') && word !== 'help') === entry.name
