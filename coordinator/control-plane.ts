@@ -21,9 +21,16 @@ import {
   createReconciler,
   createSettling,
   openSlotBook,
+  type ReconcilerStats,
+  type SlotBook,
 } from './reconciler/index.ts'
 import type { Sealer } from './secrets/index.ts'
-import { createAccusations, createHouseholds, createSessions } from './sessions/index.ts'
+import {
+  createAccusations,
+  createHouseholds,
+  createSessions,
+  type Sessions,
+} from './sessions/index.ts'
 import type { LeaseNumbers } from './slots/index.ts'
 
 export type ControlPlaneInit = Readonly<{
@@ -52,6 +59,13 @@ export type ControlPlaneComponents = Readonly<{
 export interface ControlPlane {
   readonly view: ControlPlaneView
   readonly settled: boolean
+  /** For whoever watches; never to act upon. */
+  readonly observed: Readonly<{
+    nodes: Sessions['nodes']
+    caches: Sessions['caches']
+    slots: SlotBook['slots']
+    stats: ReconcilerStats
+  }>
   /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
@@ -152,6 +166,12 @@ export async function startControlPlane(
     view: createControlPlaneView({ book, sessions, images, reconciler }),
     get settled() {
       return reconciler.settled
+    },
+    observed: {
+      nodes: sessions.nodes,
+      caches: sessions.caches,
+      slots: book.slots,
+      stats: reconciler.stats,
     },
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {

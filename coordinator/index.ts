@@ -10,6 +10,7 @@ import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import { createAdvertFeed, createMesh, type Region } from '../protocol/mesh/index.ts'
+import { startMetricsServer } from '../protocol/metrics/index.ts'
 import { startHelper } from '../protocol/nat/index.ts'
 import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
@@ -19,7 +20,9 @@ import { apiPrefix, createApi } from './api/index.ts'
 import { auditedStore, openAuditLog, tenantActs } from './audit/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
-import { createGroups } from './groups/index.ts'
+import { createGroups, slotsWanted } from './groups/index.ts'
+import { createHealth } from './health.ts'
+import { createApiRequests, defineCoordinatorMetrics } from './metrics/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
 import { openSealer } from './secrets/index.ts'
@@ -130,7 +133,10 @@ export async function run(
     },
   )
   stack.defer(stopHelper)
+  const health = createHealth({ store, clock, settled: () => plane.settled })
+  const requests = createApiRequests()
   const api = await createApi({
+    ...{ health, onAnswered: requests.add },
     ...{ logger, tenants, groups, view: plane.view },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
@@ -141,7 +147,20 @@ export async function run(
   // Requests end before what they rely on does.
   stack.defer(() => api.close())
   const url = await api.listen({ host: config.api.host, port: config.api.port })
-  if (!signal.aborted) onReady(readyInfo(config, { network, wanted, url, certificate, mesh }))
+  const metrics = await startMetricsServer(config.metrics, {
+    define: (series) =>
+      defineCoordinatorMetrics(series, {
+        ...plane.observed,
+        ...{ requests, audit, settled: () => plane.settled },
+        slotsWanted: () => groups.all().reduce((sum, group) => sum + slotsWanted(group), 0),
+      }),
+    logger,
+  })
+  stack.defer(() => metrics?.stop())
+  if (!signal.aborted) {
+    const info = readyInfo(config, { network, wanted, url, certificate, mesh })
+    onReady({ ...info, ...(metrics && { metrics: metrics.url }) })
+  }
   await aborted(signal)
 }
 

@@ -16,7 +16,7 @@ import {
 } from '../groups/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
-import { type ApiSettings, createApi } from './index.ts'
+import { type ApiSettings, createApi, type Health } from './index.ts'
 import { ProblemSchema } from './problems.ts'
 
 export type FakeView = ControlPlaneView & {
@@ -92,10 +92,12 @@ export async function startApi({
   settings = {},
   store = createMemoryStore(),
   logger = silentLogger,
+  health,
 }: Readonly<{
   settings?: Partial<ApiSettings>
   store?: Store
   logger?: Logger
+  health?: Health
 }> = {}): Promise<TestApi> {
   const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
   const tenants = await createTenants({ store })
@@ -105,7 +107,14 @@ export async function startApi({
   const groups = await createGroups({ replicasQuota: 1_000 }, { store, sealer, logger })
   const view = createFakeView()
   const all = { ratePerMinute: 0, ...settings }
-  const app = await createApi({ groups, tenants, view, logger, settings: all })
+  const app = await createApi({
+    groups,
+    tenants,
+    view,
+    logger,
+    settings: all,
+    ...(health && { health }),
+  })
   const call: TestApi['call'] = (method, path, body, options = {}) =>
     app.inject({
       method: method as 'GET',

@@ -18,6 +18,7 @@ import { parseJsonBodies } from './json-body.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
+import { type Health, healthRoutes } from './routes/health.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { organizationRoutes } from './routes/organization.ts'
 import { type ApiSettings, defaultApiSettings } from './settings.ts'
@@ -26,9 +27,22 @@ import { createCheck } from './validation.ts'
 /** What clients put after `http://host:port` into their `baseUrl`. */
 export const apiPrefix = '/api/public'
 
+/** What is told of each answer; never the URL's query or a body. */
+export type AnsweredRequest = Readonly<{
+  method: string
+  /** As registered, with its parameters' names; undefined: there is no such route. */
+  route: string | undefined
+  status: number
+  ms: number
+}>
+
 export type CreateApiInit = Readonly<{
   logger: Logger
   settings?: Partial<ApiSettings>
+  /** Absent: always ready. */
+  health?: Health
+  /** Called for each answer, once it is sent. */
+  onAnswered?: (request: AnsweredRequest) => void
 }> &
   Omit<RouteContext, 'settings'>
 
@@ -36,6 +50,8 @@ export type CreateApiInit = Readonly<{
 export async function createApi({
   logger,
   settings: given,
+  health = { readiness: async () => ({ storeWritable: true, settled: true }) },
+  onAnswered = () => undefined,
   ...parts
 }: CreateApiInit): Promise<FastifyInstance> {
   const settings: ApiSettings = { ...defaultApiSettings, ...given }
@@ -45,10 +61,11 @@ export async function createApi({
 
   guardLoad(app, settings)
   parseJsonBodies(app)
-  logRequests(app, log)
+  logRequests(app, log, onAnswered)
   await app.register(rateLimit, { global: false })
   await app.register(swagger, { openapi: openapiInfo })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy })
+  healthRoutes(app.withTypeProvider<TypeBoxTypeProvider>(), health)
   await app.register(
     async (scoped) => {
       const api = scoped.withTypeProvider<TypeBoxTypeProvider>()
@@ -163,11 +180,16 @@ function answerBrokenRequest(error: Error & { readonly code?: string }, socket: 
 }
 
 /** Never the URL's query or a body: only what the router knew, and who asked. */
-function logRequests(app: FastifyInstance, log: Logger): void {
+function logRequests(
+  app: FastifyInstance,
+  log: Logger,
+  onAnswered: (request: AnsweredRequest) => void,
+): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, id, routeOptions } = request
     const ms = Math.round(reply.elapsedTime)
     const facts = { requestId: id, method, route: routeOptions.url, status: reply.statusCode, ms }
     log.debug(facts, 'request answered')
+    onAnswered({ method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime })
   })
 }

@@ -17,10 +17,14 @@ import { type AuditEntry, auditEntryCodec, auditSourceOf, verifyAudit } from './
 
 describe('coordinator/audit: recorded', () => {
   let net: TestNetwork
+  let stop = async (): Promise<void> => undefined
   beforeEach(async () => {
     net = await createTestNetwork()
   })
-  afterEach(() => net.remove())
+  afterEach(async () => {
+    await stop()
+    await net.remove()
+  })
 
   const read = async () => {
     const store = await createLevelStore({ path: join(net.dataDir, 'store') })
@@ -50,14 +54,17 @@ describe('coordinator/audit: recorded', () => {
     const at = { network: net.network, addresses: coordinator.addresses }
     const cache = new FakeCache({ ...at, seed })
     const node = new FakeNode({ ...at })
+    stop = async () => {
+      await Promise.all([cache.crash(), node.crash()])
+      await coordinator.stop()
+    }
     await Promise.all([cache.start(), node.start()])
     await coordinator.request('POST', containersPath, groupBody())
     const [slot, held] = await eventually('the order', () => [...node.holds][0])
     const order = orderHash(held.order)
     await coordinator.request('DELETE', `${containersPath}/hello`)
     await eventually('the revocation', () => node.holds.size === 0)
-    await Promise.all([cache.crash(), node.crash()])
-    await coordinator.stop()
+    await stop()
     const { entries, verdict } = await read()
     const orders = entries.filter(({ kind }) => kind === 'allocation' || kind === 'revocation')
     expect(

@@ -27,6 +27,7 @@ export function createDeliveries({
   sessions,
   signer,
   audit,
+  stats,
   nowMs,
   logger,
 }: Readonly<{
@@ -34,6 +35,7 @@ export function createDeliveries({
   signer: Pick<OrderSigner, 'revocation'>
   /** Absent: nothing is recorded, as in tests. */
   audit?: AuditRecorder
+  stats?: { revocations: number }
   nowMs: () => number
   logger?: Logger
 }>): Deliveries {
@@ -62,8 +64,10 @@ export function createDeliveries({
     revocation: Signed,
   ): void => {
     const key = `${node} ${slot} ${fence.term}.${fence.epoch}`
-    if (!audit || recorded.has(key)) return
+    if (recorded.has(key)) return
     recorded.set(key, true)
+    if (stats) stats.revocations += 1
+    if (!audit) return
     const facts = { slot, node, ...fence, reason, order: orderHash(revocation) }
     audit.record([{ kind: 'revocation', by: 'coordinator', facts }]).catch((error: unknown) => {
       recorded.delete(key)

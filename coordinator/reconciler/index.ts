@@ -2,6 +2,11 @@
 export { createControlPlaneView } from './control-plane-view.ts'
 export { createHolders } from './holders.ts'
 export { createOrderBuilder } from './order-builder.ts'
-export { createReconciler, defaultLeaseNumbers, type Reconciler } from './reconciler.ts'
+export {
+  createReconciler,
+  defaultLeaseNumbers,
+  type Reconciler,
+  type ReconcilerStats,
+} from './reconciler.ts'
 export { createSettling } from './settling.ts'
 export { openSlotBook, type SlotBook } from './slot-book.ts'

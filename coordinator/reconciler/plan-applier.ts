@@ -44,6 +44,7 @@ export type PlanApplierComponents = Readonly<{
   /** Coordinator's time. */
   nowMs: () => number
   wallMs: () => number
+  stats?: { allocations: number }
   logger: Logger
 }>
 
@@ -149,6 +150,7 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
         renewals.ticketGiven(slot, placement.fence, signed.ticketExpiresMs)
         deliveries.order(slot, placement)
       }
+      if (components.stats) components.stats.allocations += built.length
       for (const group of forgotten) await forget(group)
       return changed.size > 0
     },

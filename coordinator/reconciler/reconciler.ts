@@ -25,6 +25,17 @@ import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
 import { targetsOf } from './targets.ts'
 
+/** Counts since the start. */
+export type ReconcilerStats = {
+  passes: number
+  /** Of all passes together, and of the newest. */
+  passMs: number
+  lastPassMs: number
+  allocations: number
+  revocations: number
+  renewals: number
+}
+
 export interface Reconciler {
   /** Something changed: look soon. */
   kick(): void
@@ -33,6 +44,7 @@ export interface Reconciler {
   /** Groups with slots that no node can take now. */
   readonly unplaced: ReadonlyMap<GroupId, Choice>
   readonly settled: boolean
+  readonly stats: Readonly<ReconcilerStats>
   start(): void
   stop(): Promise<void>
 }
@@ -74,6 +86,10 @@ class Loop implements Reconciler {
   readonly #renewals: LeaseRenewals
   readonly #deliveries: Deliveries
   readonly #applier: PlanApplier
+  readonly stats: ReconcilerStats = {
+    ...{ passes: 0, passMs: 0, lastPassMs: 0 },
+    ...{ allocations: 0, revocations: 0, renewals: 0 },
+  }
   readonly #stopped = new AbortController()
   #unplaced: ReadonlyMap<GroupId, Choice> = new Map()
   #nap = new AbortController()
@@ -84,9 +100,11 @@ class Loop implements Reconciler {
     this.#numbers = numbers
     this.#parts = parts
     this.#renewals = createLeaseRenewals(numbers, parts)
-    this.#deliveries = createDeliveries(parts)
+    const { stats } = this
+    this.#deliveries = createDeliveries({ ...parts, stats })
     this.#applier = createPlanApplier({
       ...parts,
+      stats,
       deliveries: this.#deliveries,
       renewals: this.#renewals,
       leaseEndMs: (slot) => this.#leaseEnd(slot),
@@ -107,7 +125,9 @@ class Loop implements Reconciler {
   }
 
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[] {
-    return this.#renewals.renew(peer, beat)
+    const renewed = this.#renewals.renew(peer, beat)
+    this.stats.renewals += renewed.length
+    return renewed
   }
 
   start(): void {
@@ -125,12 +145,17 @@ class Loop implements Reconciler {
     const { signal } = this.#stopped
     while (!signal.aborted) {
       this.#kicked = false
+      // Told, never acted upon; the boot clock ticks each 10 ms only.
+      const startMs = performance.now()
       try {
         await this.#tick()
       } catch (error) {
         // The next tick starts from what is true then; a disk that fails says so at each.
         logger.error({ error }, 'a reconcile round failed')
       }
+      this.stats.passes += 1
+      this.stats.lastPassMs = performance.now() - startMs
+      this.stats.passMs += this.stats.lastPassMs
       this.#nap = new AbortController()
       const sleep = (ms: number, nap: AbortSignal): Promise<void> =>
         clock.sleep(ms, { signal: AbortSignal.any([signal, nap]) }).catch(() => undefined)

@@ -38,6 +38,8 @@ export async function createTestNetwork(): Promise<TestNetwork> {
 
 export type TestCoordinator = Readonly<{
   addresses: readonly string[]
+  /** URL, when asked for. */
+  metrics: string | undefined
   request(
     method: string,
     path: string,
@@ -55,6 +57,7 @@ export async function startCoordinator(
     port?: number
     numbers?: LeaseNumbers
     logger?: Logger
+    metrics?: boolean
   }> = {},
 ): Promise<TestCoordinator> {
   const controller = new AbortController()
@@ -67,6 +70,7 @@ export async function startCoordinator(
       announce: [],
       caches: [...(init.caches ?? [])],
       api: { host: '127.0.0.1', port: 0, ratePerMinute: 0, trustProxy: false },
+      metrics: { enabled: init.metrics ?? false, host: '127.0.0.1', port: 0, names: [] },
       tenants: ['default/default'],
       replicasQuota: 1_000,
       reconnectWindowMs: init.reconnectWindowMs ?? 3_000,
@@ -81,6 +85,7 @@ export async function startCoordinator(
   const apiKey = (await readFile(join(dataDir, 'api-keys', 'default'), 'utf8')).trim()
   return {
     addresses: info.addresses as string[],
+    metrics: info.metrics as string | undefined,
     async request(method, path, body) {
       const patch = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
       const response = await fetch(`${info.baseUrl}${path}`, {
