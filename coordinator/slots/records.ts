@@ -7,6 +7,7 @@
 import Type, { type Static } from 'typebox'
 import { FaultSchema, InstanceStateSchema } from '../../protocol/control/index.ts'
 import { ResourcesSchema } from '../../protocol/orders/index.ts'
+import { BillingTermsSchema } from '../ledger/terms.ts'
 import {
   BundleIdSchema,
   CountSchema,
@@ -34,6 +35,8 @@ const placementFields = {
   version: CountSchema(),
   bundle: BundleIdSchema,
   resources: ResourcesSchema,
+  /** What it costs, frozen when it was placed; absent: nothing is charged. */
+  billing: Type.Optional(BillingTermsSchema),
   /** The signed allocation, byte for byte: redelivery must be identical. */
   order: SignedSchema,
   issuedMs: TimeMsSchema,
