@@ -2,6 +2,7 @@
 import Type, { type Static } from 'typebox'
 import { duration, multiaddr, path, port } from '../protocol/config/index.ts'
 import { metricsSettings } from '../protocol/metrics/index.ts'
+import { pricesSettings } from './ledger/prices.ts'
 
 export const configSchema = Type.Object({
   dataDir: path({
@@ -54,6 +55,7 @@ export const configSchema = Type.Object({
     }),
   }),
   metrics: metricsSettings({ port: 9466 }),
+  prices: pricesSettings,
   tenants: Type.Array(
     Type.String({ pattern: '^[a-z][a-z0-9-]{0,61}[a-z0-9]/[a-z][a-z0-9-]{0,61}[a-z0-9]$' }),
     {

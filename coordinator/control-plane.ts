@@ -13,6 +13,13 @@ import type { Store } from '../protocol/store/index.ts'
 import { type AuditLog, createAuditWitness, startHeadPublisher } from './audit/index.ts'
 import type { ControlPlaneView, Groups } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
+import {
+  createBilling,
+  type Ledger,
+  type Metering,
+  openMetering,
+  type Prices,
+} from './ledger/index.ts'
 import { createOrderSigner, type Lists } from './orders/index.ts'
 import {
   createControlPlaneView,
@@ -38,6 +45,8 @@ export type ControlPlaneInit = Readonly<{
   certificate: TermCertificate
   numbers: LeaseNumbers
   reconnectWindowMs?: number | undefined
+  /** Of what an instance costs. */
+  chefPercent: number
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -48,6 +57,8 @@ export type ControlPlaneComponents = Readonly<{
   groups: Groups
   orderSigner: Signer
   audit: AuditLog
+  ledger: Ledger
+  prices: Prices
   /** Boot clock. */
   clock: Clock
   /** Coordinator's time. */
@@ -67,6 +78,8 @@ export interface ControlPlane {
     stats: ReconcilerStats
   }>
   /** Whether a peer is connected as a node or a cache of this network. */
+  /** What runs now and is not booked yet. */
+  accrued: Metering['accrued']
   isMember(peer: PeerId): boolean
   stop(): Promise<void>
 }
@@ -81,12 +94,16 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
   const { store, sealer, mesh, lists, groups, orderSigner, clock, nowMs, wallMs } = components
-  const { audit, logger } = components
+  const { audit, ledger, prices, logger } = components
   const { term } = certificate
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
   const book = await openSlotBook({ store, audit })
+  const metering = await openMetering(numbers, {
+    ...{ store, ledger, clock, nowMs, logger },
+    newestOf: (slot) => book.slots.get(slot)?.placement?.fence,
+  })
   const keys = await openBlobKeys({ store, sealer })
 
   const shareCacheAddrs = (peer: PeerId): void => {
@@ -152,14 +169,18 @@ export async function startControlPlane(
     windowMs: init.reconnectWindowMs,
   })
   const holders = createHolders({ book, sessions })
-  const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
+  const builder = createOrderBuilder({
+    ...{ signer, sessions, holders, images, groups, wallMs },
+    drawTerms: createBilling(init, { prices, nodes: sessions.nodes }),
+  })
   const reconciler = createReconciler(numbers, {
     ...{ book, settling, builder, holders, signer, sessions, images, groups },
-    ...{ audit, nowMs, wallMs, clock, logger },
+    ...{ audit, metering, nowMs, wallMs, clock, logger },
   })
 
   await sessions.start()
   reconciler.start()
+  metering.start()
   const stopPublishing = startHeadPublisher({ audit, sessions, clock })
   const stopListening = groups.onChange(() => reconciler.kick())
   return {
@@ -173,6 +194,7 @@ export async function startControlPlane(
       slots: book.slots,
       stats: reconciler.stats,
     },
+    accrued: (organizationId) => metering.accrued(organizationId),
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     async stop() {
       stopListening()
@@ -181,6 +203,7 @@ export async function startControlPlane(
       await reconciler.stop()
       await sessions.stop()
       await images.stop()
+      await metering.stop()
     },
   }
 }

@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bootId, type Clock, systemClock } from '../protocol/clock.ts'
+import type { ConfigProblem } from '../protocol/config/index.ts'
 import { PotluckError } from '../protocol/errors.ts'
 import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
@@ -22,6 +23,7 @@ import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { createGroups, slotsWanted } from './groups/index.ts'
 import { createHealth } from './health.ts'
+import { createLedger, createPrices, priceProblems } from './ledger/index.ts'
 import { createApiRequests, defineCoordinatorMetrics } from './metrics/index.ts'
 import { openLists } from './orders/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
@@ -49,6 +51,11 @@ export class WrongKeyError extends PotluckError {
       fields: { file },
     })
   }
+}
+
+/** What no schema says of the settings. */
+export function checkConfig({ prices }: CoordinatorConfig): ConfigProblem[] {
+  return priceProblems(prices)
 }
 
 /** Runs until `signal`; resolves when all is closed. */
@@ -119,9 +126,28 @@ export async function run(
     { mesh, logger },
   )
   stack.defer(() => feed.stop())
+  const prices = createPrices(config.prices)
+  const ledger = createLedger(config.prices, { store, nowMs })
   const plane = await startControlPlane(
-    { network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
-    { store, sealer, mesh, lists, groups, orderSigner, audit, clock, nowMs, wallMs, logger },
+    {
+      ...{ network, certificate, numbers, reconnectWindowMs: config.reconnectWindowMs },
+      chefPercent: config.prices.chefPercent,
+    },
+    {
+      store,
+      sealer,
+      mesh,
+      lists,
+      groups,
+      orderSigner,
+      audit,
+      ledger,
+      prices,
+      clock,
+      nowMs,
+      wallMs,
+      logger,
+    },
   )
   stack.defer(() => plane.stop())
   const stopHelper = await startHelper(
@@ -137,7 +163,8 @@ export async function run(
   const requests = createApiRequests()
   const api = await createApi({
     ...{ health, onAnswered: requests.add },
-    ...{ logger, tenants, groups, view: plane.view },
+    ...{ logger, tenants, groups, prices, view: plane.view },
+    billing: { usage: ledger.usage, accrued: plane.accrued, nowMs },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
       replicasQuota: config.replicasQuota,
@@ -151,7 +178,7 @@ export async function run(
     define: (series) =>
       defineCoordinatorMetrics(series, {
         ...plane.observed,
-        ...{ requests, audit, settled: () => plane.settled },
+        ...{ requests, audit, ledger, settled: () => plane.settled },
         slotsWanted: () => groups.all().reduce((sum, group) => sum + slotsWanted(group), 0),
       }),
     logger,

@@ -14,10 +14,13 @@ import {
   machineIdOf,
   NotOfferedError,
 } from '../groups/index.ts'
+import { createLedger, createPrices } from '../ledger/index.ts'
+import { defaultPrices } from '../ledger/ledger.fixture.ts'
 import { createSealer } from '../secrets/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
 import { type ApiSettings, createApi, type Health } from './index.ts'
 import { ProblemSchema } from './problems.ts'
+import type { BillingDesk } from './routes/billing.ts'
 
 export type FakeView = ControlPlaneView & {
   readonly images: Map<GroupId, ImageView>
@@ -93,11 +96,15 @@ export async function startApi({
   store = createMemoryStore(),
   logger = silentLogger,
   health,
+  accrued = () => [],
+  nowMs = () => Date.UTC(2026, 1, 15),
 }: Readonly<{
   settings?: Partial<ApiSettings>
   store?: Store
   logger?: Logger
   health?: Health
+  accrued?: BillingDesk['accrued']
+  nowMs?: () => number
 }> = {}): Promise<TestApi> {
   const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
   const tenants = await createTenants({ store })
@@ -107,10 +114,15 @@ export async function startApi({
   const groups = await createGroups({ replicasQuota: 1_000 }, { store, sealer, logger })
   const view = createFakeView()
   const all = { ratePerMinute: 0, ...settings }
+  const ledger = createLedger({ heldDays: 7 }, { store, nowMs })
+  const billing = { usage: ledger.usage, accrued, nowMs }
+  const prices = createPrices(defaultPrices)
   const app = await createApi({
     groups,
     tenants,
     view,
+    prices,
+    billing,
     logger,
     settings: all,
     ...(health && { health }),

@@ -16,6 +16,7 @@ import { PathNotFoundError } from './errors.ts'
 import { guardAccess, guardLoad } from './guards.ts'
 import { parseJsonBodies } from './json-body.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
+import { billingRoutes } from './routes/billing.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
 import { type Health, healthRoutes } from './routes/health.ts'
@@ -73,6 +74,7 @@ export async function createApi({
       containerGroupRoutes(api, context)
       instanceRoutes(api, context)
       organizationRoutes(api, context)
+      billingRoutes(api, context)
     },
     { prefix: apiPrefix },
   )

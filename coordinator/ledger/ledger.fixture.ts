@@ -1,7 +1,12 @@
 /** A store that a crash cuts off, and terms and slots for it to keep. */
+import { Create } from 'typebox/value'
 import type { Epoch, Fence, GroupId, SlotId, Term } from '../../protocol/ids.ts'
 import { createMemoryStore, type Store, type StoreOperation } from '../../protocol/store/index.ts'
+import { type PricesSettings, pricesSettings } from './prices.ts'
 import type { BillingTerms } from './terms.ts'
+
+/** What an operator has who set nothing. */
+export const defaultPrices: PricesSettings = Create(pricesSettings)
 
 /**
  * What a power cut leaves: whole batches that were acknowledged, and of one under way all or

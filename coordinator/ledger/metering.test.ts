@@ -113,6 +113,7 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'release' as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'refuse' as const }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -154,6 +155,12 @@ async function play(world: World, action: Step): Promise<World> {
       model.forget()
       return await start(world)
     }
+    case 'refuse':
+      // The store was busy: nothing is written, and the next flush makes up for it.
+      world.store.next = 'lost'
+      await world.metering.flush().catch(() => undefined)
+      world.store.next = 'written'
+      return world
     case 'release':
       await world.ledger.release()
       return world
@@ -199,16 +206,19 @@ describe('coordinator/ledger: over crashes', () => {
   it('charges each second that ran under its lease once, and no other, to the micro-unit', async function () {
     this.timeout(120_000)
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const begun = { store: new CrashingStore(), model: new Model(), nowMs: startMs }
-        let world = await start({ ...begun, newest: new Map() })
-        for (const action of steps) world = await play(world, action)
-        // All epochs end, so that all is booked.
-        for (const slot of [0, 1, 2, 3]) world = await play(world, { do: 'end', slot })
-        world = await play(world, { do: 'flush' })
-        await check(world)
-      }),
-      { numRuns: 150 },
+      fc.asyncProperty(
+        fc.array(step, { minLength: 20, maxLength: 160, size: 'max' }),
+        async (steps) => {
+          const begun = { store: new CrashingStore(), model: new Model(), nowMs: startMs }
+          let world = await start({ ...begun, newest: new Map() })
+          for (const action of steps) world = await play(world, action)
+          // All epochs end, so that all is booked.
+          for (const slot of [0, 1, 2, 3]) world = await play(world, { do: 'end', slot })
+          world = await play(world, { do: 'flush' })
+          await check(world)
+        },
+      ),
+      { numRuns: 400 },
     )
   })
 

@@ -1,5 +1,6 @@
 /** The price list: what the operator asks an hour, by GPU class, CPU, memory and priority. */
 import Type, { type Static } from 'typebox'
+import type { ConfigProblem } from '../../protocol/config/index.ts'
 import { type GpuClass, gpuClasses } from '../groups/gpu-classes.ts'
 import { microsPerHourMax } from './terms.ts'
 
@@ -82,8 +83,17 @@ export function createPrices(settings: PricesSettings): Prices {
   }
 }
 
-/** Ids that the setting names and no class has: a price for nothing. */
-export function unknownGpuClasses({ gpuClasses: texts }: PricesSettings): readonly string[] {
+/** A GPU class that does not exist, and so would never be charged as meant. */
+export function priceProblems({ gpuClasses: texts }: PricesSettings): ConfigProblem[] {
   const known = new Set(gpuClasses.map(({ id }) => id))
-  return texts.map((text) => text.split('=')[0] ?? '').filter((id) => !known.has(id))
+  return texts.flatMap((text) => {
+    const [id = ''] = text.split('=')
+    if (known.has(id)) return []
+    return [
+      {
+        key: 'prices.gpuClasses',
+        message: `${id} is no GPU class; GET …/gpu-classes lists those that there are`,
+      },
+    ]
+  })
 }

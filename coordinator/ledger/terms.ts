@@ -24,7 +24,10 @@ export const BillingTermsSchema = Type.Object({
 export type BillingTerms = Readonly<Static<typeof BillingTermsSchema>>
 
 /** Micro-units for the first `seconds` of an instance. Whole in sum: no split of it adds or loses one. */
-export function chargedFor({ microsPerHour }: BillingTerms, seconds: number): bigint {
+export function chargedFor(
+  { microsPerHour }: Pick<BillingTerms, 'microsPerHour'>,
+  seconds: number,
+): bigint {
   return (BigInt(microsPerHour) * BigInt(seconds)) / 3_600n
 }
 

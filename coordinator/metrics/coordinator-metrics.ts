@@ -2,6 +2,7 @@
 import type { PeerId } from '../../protocol/ids.ts'
 import type { Series } from '../../protocol/metrics/index.ts'
 import type { AuditLog } from '../audit/index.ts'
+import type { Ledger } from '../ledger/index.ts'
 import type { ReconcilerStats } from '../reconciler/index.ts'
 import type { NodeView, PlacementState, SlotRecord } from '../slots/index.ts'
 import type { ApiRequests } from './api-requests.ts'
@@ -18,6 +19,7 @@ export type CoordinatorMetricsComponents = Readonly<{
   settled: () => boolean
   requests: ApiRequests
   audit: Pick<AuditLog, 'count'>
+  ledger: Pick<Ledger, 'balances'>
 }>
 
 const placementStates: readonly PlacementState[] = [
@@ -32,7 +34,21 @@ export function defineCoordinatorMetrics(
   definePeers(series, components)
   defineSlots(series, components)
   defineLoop(series, components)
-  const { requests, audit } = components
+  const { requests, audit, ledger } = components
+  series.gauge({
+    name: 'ledger_units',
+    help: 'Balances of the ledger by kind of account, in units: together they are 0.',
+    labels: ['account'],
+    async read() {
+      const sums = { organization: 0n, held: 0n, chef: 0n, revenue: 0n }
+      for await (const [account, micros] of ledger.balances()) {
+        sums[account.split(':', 1)[0] as keyof typeof sums] += micros
+      }
+      return Object.entries(sums).map(([account, micros]) => {
+        return { labels: { account }, value: Number(micros) / 1e6 }
+      })
+    },
+  })
   series.counter({
     name: 'api_requests_total',
     help: 'Requests to the API, by route as the API lists it.',

@@ -4,6 +4,7 @@
  */
 import type { Beat, Renewal } from '../../protocol/control/index.ts'
 import { compareFence, type Fence, type PeerId, type SlotId } from '../../protocol/ids.ts'
+import type { Metering } from '../ledger/index.ts'
 import { type OrderSigner, ticketMs } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { hasLeft, renewable } from '../slots/index.ts'
@@ -22,10 +23,12 @@ export function createLeaseRenewals(
     book: SlotBook
     signer: Pick<OrderSigner, 'ticket'>
     sessions: Pick<Sessions, 'nodes'>
+    /** Absent: nothing is charged, as in tests. */
+    metering?: Pick<Metering, 'look'>
     nowMs: () => number
   }>,
 ): LeaseRenewals {
-  const { book, signer, sessions, nowMs } = components
+  const { book, signer, sessions, metering, nowMs } = components
   const tickets = new Map<SlotId, Readonly<{ fence: Fence; expiresMs: number }>>()
 
   const hasTicket = (slot: SlotId, fence: Fence, helloMs: number): boolean => {
@@ -40,13 +43,15 @@ export function createLeaseRenewals(
   }
   const renewals: LeaseRenewals = {
     renew(peer, { instances }) {
-      const leaseEndMs = nowMs() + leaseMs
+      const atMs = nowMs()
+      const leaseEndMs = atMs + leaseMs
       const renewed: Renewal[] = []
       const node = sessions.nodes.get(peer)
-      for (const { slot, placement } of renewable(peer, instances, book)) {
+      for (const { slot, placement, state } of renewable(peer, instances, book)) {
         if (node && hasLeft(node, slot)) continue
         const { fence, bundle } = placement
         book.setLease(slot, fence, leaseEndMs)
+        metering?.look(slot, placement, state, atMs)
         const renewal: Renewal = { slot, ...fence, leaseEndMs }
         if (!hasTicket(slot, fence, node?.helloMs ?? 0)) {
           const { ticket, expiresMs } = signer.ticket(peer, bundle)

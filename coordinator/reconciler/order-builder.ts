@@ -4,6 +4,7 @@ import type { InstanceId, PeerId } from '../../protocol/ids.ts'
 import { type AllocationSecrets, allocationCodec } from '../../protocol/orders/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
 import type { ImageManifest, Images } from '../images/index.ts'
+import type { BillingTerms, DrawTerms } from '../ledger/index.ts'
 import type { OrderSigner, SignedAllocation } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Leaving, nextFence, type Placement, type SlotRecord } from '../slots/index.ts'
@@ -30,6 +31,8 @@ export type OrderBuilderComponents = Readonly<{
   holders: Pick<Holders, 'hintsFor'>
   images: Pick<Images, 'bundleOf' | 'bundle' | 'manifestOf' | 'openBlobs'>
   groups: Pick<Groups, 'openEnv'>
+  /** What an instance costs; absent: nothing, as in tests. */
+  drawTerms?: DrawTerms
   /** For display. */
   wallMs: () => number
 }>
@@ -40,11 +43,13 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
   const placed = (
     spec: Pick<Placement, 'fence' | 'node' | 'instance' | 'version' | 'bundle' | 'resources'>,
     signed: SignedAllocation,
+    billing: BillingTerms | undefined,
   ): BuiltOrder => {
     const { order, issuedMs, acceptUntilMs } = signed
     const placement: Placement = {
       ...spec,
       ...{ order, issuedMs, acceptUntilMs, state: 'ordered', stateSinceMs: wallMs() },
+      ...(billing ? { billing } : {}),
     }
     return { placement, signed }
   }
@@ -73,14 +78,16 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
           restart: group.restartPolicy,
           ...extension,
         })
-        return placed({ fence, node, instance, version: group.version, bundle, resources }, signed)
+        const billing = components.drawTerms?.(group, { node, gpuUuids })
+        const spec = { fence, node, instance, version: group.version, bundle, resources }
+        return placed(spec, signed, billing)
       } catch (error) {
         // An order that can never be made is tried again and again: it must not use up the keys.
         sessions.giveBackKey(node, oneTimeKey)
         throw error
       }
     },
-    readopt(record, { node, instance, version, bundle, resources, order }) {
+    readopt(record, { node, instance, version, bundle, resources, order, billing }) {
       const old = allocationCodec.decode(order.payload)
       const { restart, lostAfterMs, orphanAfterMs, strict, sealed } = old
       const fence = nextFence(record, signer.term)
@@ -88,7 +95,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
         ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
         ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
       })
-      return placed({ fence, node, instance, version, bundle, resources }, signed)
+      return placed({ fence, node, instance, version, bundle, resources }, signed, billing)
     },
   }
 }

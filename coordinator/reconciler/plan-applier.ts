@@ -5,6 +5,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { describeError } from '../../protocol/errors.ts'
 import {
+  compareFence,
   type Fence,
   type GroupId,
   type PeerId,
@@ -14,6 +15,7 @@ import {
 import type { Logger } from '../../protocol/log/index.ts'
 import type { AuditAct } from '../audit/index.ts'
 import type { Groups } from '../groups/index.ts'
+import type { Metering } from '../ledger/index.ts'
 import { orderHash } from '../orders/index.ts'
 import {
   applyAction,
@@ -45,6 +47,8 @@ export type PlanApplierComponents = Readonly<{
   nowMs: () => number
   wallMs: () => number
   stats?: { allocations: number }
+  /** Absent: nothing is charged, as in tests. */
+  metering?: Pick<Metering, 'look' | 'end'>
   logger: Logger
 }>
 
@@ -125,6 +129,17 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
     logger.info({ group }, 'a deleted group is gone')
   }
 
+  /** Tells the meters what became of the epoch that `before` had. */
+  const meter = ({ slot, placement: old }: SlotRecord, atMs: number): void => {
+    const placement = book.slots.get(slot)?.placement
+    if (!old) return
+    if (!placement || compareFence(placement.fence, old.fence) !== 0) {
+      components.metering?.end(slot, old, atMs)
+    } else if (placement.state !== old.state) {
+      components.metering?.look(slot, placement, placement.state, atMs)
+    }
+  }
+
   return {
     async apply(actions) {
       const changed: Changed = new Map()
@@ -141,7 +156,12 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
             if (built.length % ordersPerBreath === 0) await breathe()
           } else change(action, changed)
         }
-        if (changed.size > 0) await book.commit([...changed.values()], built.map(allocationAct))
+        if (changed.size > 0) {
+          const atMs = nowMs()
+          const before = [...changed.keys()].map((slot) => book.slots.get(slot))
+          await book.commit([...changed.values()], built.map(allocationAct))
+          for (const record of before) if (record) meter(record, atMs)
+        }
       } finally {
         book.unmark()
       }

@@ -11,6 +11,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { AuditRecorder } from '../audit/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
+import type { Metering } from '../ledger/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
 import type { Choice } from '../scheduler/index.ts'
 import type { Sessions } from '../sessions/index.ts'
@@ -61,6 +62,8 @@ export type ReconcilerComponents = Readonly<{
   /** Coordinator's time. */
   /** Absent: nothing is recorded, as in tests. */
   audit?: AuditRecorder
+  /** Absent: nothing is charged, as in tests. */
+  metering?: Pick<Metering, 'look' | 'end'>
   nowMs: () => number
   wallMs: () => number
   clock: Clock

@@ -7,7 +7,6 @@
 import Type, { type Static } from 'typebox'
 import { FaultSchema, InstanceStateSchema } from '../../protocol/control/index.ts'
 import { ResourcesSchema } from '../../protocol/orders/index.ts'
-import { BillingTermsSchema } from '../ledger/terms.ts'
 import {
   BundleIdSchema,
   CountSchema,
@@ -20,6 +19,7 @@ import {
   TermSchema,
   TimeMsSchema,
 } from '../../protocol/wire/index.ts'
+import { BillingTermsSchema } from '../ledger/terms.ts'
 
 const FenceSchema = Type.Object({ term: TermSchema, epoch: EpochSchema })
 

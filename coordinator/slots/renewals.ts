@@ -13,19 +13,22 @@ export type RenewalContext = Readonly<{
   changing: ReadonlySet<SlotId>
 }>
 
+/** `state`: as the beat shows it. */
+type Renewable = Readonly<{ slot: SlotId; placement: Placement; state: InstanceReport['state'] }>
+
 /** The placements whose lease `node` keeps by this beat. */
 export function renewable(
   node: PeerId,
   reports: Iterable<InstanceReport>,
   { slots, changing }: RenewalContext,
-): readonly Readonly<{ slot: SlotId; placement: Placement }>[] {
-  const renewed: Readonly<{ slot: SlotId; placement: Placement }>[] = []
+): readonly Renewable[] {
+  const renewed: Renewable[] = []
   for (const report of reports) {
     const { slot } = report
     const placement = slots.get(slot)?.placement
     if (!placement || placement.node !== node || changing.has(slot)) continue
     if (compareFence(report, placement.fence) !== 0 || isFinal(report.state)) continue
-    renewed.push({ slot, placement })
+    renewed.push({ slot, placement, state: report.state })
   }
   return renewed
 }

@@ -41,6 +41,8 @@ export type Held = Readonly<{
 /** A node as its session shows it now. */
 export type NodeView = Readonly<{
   node: PeerId
+  /** The chef's account, once the node is claimed. */
+  owner?: string
   household: string
   /** It said hello on a stream that is open. */
   connected: boolean

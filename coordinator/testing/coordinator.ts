@@ -7,6 +7,7 @@ import type { PeerId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createNetwork, formatNetworkFile, type Network } from '../../protocol/network/index.ts'
 import { run } from '../index.ts'
+import { defaultPrices } from '../ledger/ledger.fixture.ts'
 import type { LeaseNumbers } from '../slots/index.ts'
 
 /** Short, so that a lapse takes a second or two of a test's time. */
@@ -71,6 +72,7 @@ export async function startCoordinator(
       caches: [...(init.caches ?? [])],
       api: { host: '127.0.0.1', port: 0, ratePerMinute: 0, trustProxy: false },
       metrics: { enabled: init.metrics ?? false, host: '127.0.0.1', port: 0, names: [] },
+      prices: defaultPrices,
       tenants: ['default/default'],
       replicasQuota: 1_000,
       reconnectWindowMs: init.reconnectWindowMs ?? 3_000,

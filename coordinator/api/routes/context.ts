@@ -5,15 +5,19 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { ControlPlaneView, Groups } from '../../groups/index.ts'
+import type { Prices } from '../../ledger/index.ts'
 import type { Tenants } from '../../tenants/index.ts'
 import { ProblemSchema } from '../problems.ts'
 import type { ApiSettings } from '../settings.ts'
+import type { BillingDesk } from './billing.ts'
 
 export type RouteContext = Readonly<{
   groups: Groups
   tenants: Tenants
   view: ControlPlaneView
   settings: ApiSettings
+  prices: Prices
+  billing: BillingDesk
 }>
 
 export type ApiInstance = FastifyInstance<
