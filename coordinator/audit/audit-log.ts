@@ -10,7 +10,7 @@ import type { Logger } from '../../protocol/log/index.ts'
 import type { Signer } from '../../protocol/signing/index.ts'
 import type { Store, StoreOperation } from '../../protocol/store/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
-import { type AuditAct, appendAct, type ChainEnd, entryHash } from './entry.ts'
+import { type AuditAct, appendAct, assertKind, type ChainEnd, entryHash } from './entry.ts'
 import { AuditBusyError } from './errors.ts'
 import { type AuditRecords, auditRecords, entryKey, headKey } from './records.ts'
 import { type RecoveredChain, recoverChain } from './recover.ts'
@@ -113,6 +113,7 @@ class Log implements AuditLog {
   }
 
   record(acts: readonly AuditAct[], operations: readonly StoreOperation[] = []): Promise<void> {
+    for (const act of acts) assertKind(act)
     if (this.#queue.length >= waitingMax) return Promise.reject(new AuditBusyError(waitingMax))
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#queue.push({ acts, operations, resolve, reject })

@@ -54,7 +54,7 @@ export function auditedStore(
   }
 }
 
-const text = (value: unknown): string => String(value ?? '').slice(0, 2_048)
+const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** Who may use the API: each key, organization and project that comes to be, and each key's end. */
 export const tenantActs: readonly WatchedRecord[] = [

@@ -3,49 +3,35 @@
  * entry names their SHA-256, so whoever changes one must change all that follow, and the signed
  * head at the end.
  */
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
 import { type AuditProof, AuditProofSchema } from '../../protocol/audit/index.ts'
 import { BytesSchema, CountSchema, createCodec, TextSchema } from '../../protocol/wire/index.ts'
 
-const auditKinds = [
-  /** The coordinator started, under this term. */
-  'start',
-  /** Peers know more of the log than the store: it is continued from the head that they hold. */
-  'restore',
-  /** The log was found damaged at a start; it goes on from its signed head. */
-  'damage-found',
-  /** A peer holds a head of ours that this log contradicts. */
-  'split-view',
-  'allocation',
-  'revocation',
-  'ban',
-  'unban',
-  'key-made',
-  'key-revoked',
-  'organization-made',
-  'project-made',
-  'access-refused',
-  'admin',
-  'security-report',
-] as const
-type AuditKind = (typeof auditKinds)[number]
+/** What an entry holds at most: what is longer is cut, because an act must never fail for its note. */
+const limits = { facts: 16, nameLength: 64, textLength: 1_024, byLength: 256 } as const
+const kindForm = /^[a-z][a-z-]{0,63}$/
 
-const FactSchema = Type.Union([TextSchema(2_048), Type.Integer(), Type.Boolean()])
+const FactSchema = Type.Union([TextSchema(limits.textLength), Type.Integer(), Type.Boolean()])
 
 const actFields = {
-  /** One of {@link auditKinds}; a newer version may know more, and its log must verify here too. */
-  kind: Type.String({ pattern: '^[a-z][a-z-]{0,63}$' }),
+  /**
+   * What it is: `start`, `allocation`, `revocation`, `ban`, `unban`, `key-made`, `key-revoked`,
+   * `access-refused`, `admin`, `security-report`, `restore` (peers knew more of the log than the
+   * store), `damage-found`, `split-view` … Open, because an older version must verify a newer log.
+   */
+  kind: Type.String({ pattern: kindForm.source }),
   /** Who did it: `coordinator`, `operator`, `key <id>`, `node <peer>`. */
-  by: TextSchema(256),
+  by: TextSchema(limits.byLength),
   /** What else is known, flat; never a secret. */
-  facts: Type.Record(Type.String({ maxLength: 64 }), FactSchema),
+  facts: Type.Record(Type.String({ maxLength: limits.nameLength }), FactSchema),
   /** Of a restore: the head that this entry follows, though the log lacks what leads there. */
   continues: Type.Optional(AuditProofSchema),
 }
 /** What happened, before it has a place in the chain. */
 export type AuditAct = Readonly<{
-  kind: AuditKind
+  kind: string
   by: string
   facts: Readonly<Record<string, string | number | boolean>>
   continues?: AuditProof
@@ -63,7 +49,7 @@ const AuditEntrySchema = Type.Object({
 })
 export type AuditEntry = Readonly<Static<typeof AuditEntrySchema>>
 
-export const entryBytesMax = 16_384
+export const entryBytesMax = 65_536
 export const auditEntryCodec = createCodec('audit entry', AuditEntrySchema, {
   maxBytes: entryBytesMax,
 })
@@ -77,7 +63,12 @@ export function entryHash(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(bytes).digest())
 }
 
-/** The bytes of `act` as the entry after `end`. Pure. @throws {MessageTooLargeError} */
+/** Before it waits with others: what one caller got wrong must not fail the acts of all. */
+export function assertKind({ kind }: AuditAct): void {
+  assert(kindForm.test(kind), `an act is named in lower case, not ${kind}`)
+}
+
+/** The bytes of `act` as the entry after `end`. Pure. */
 export function appendAct(
   end: ChainEnd,
   act: AuditAct,
@@ -85,9 +76,21 @@ export function appendAct(
 ): Readonly<{ bytes: Uint8Array; end: ChainEnd }> {
   const number = end.number + 1
   const bytes = auditEntryCodec.encode({
-    v: 1,
-    ...{ number, previous: end.hash, atMs },
-    ...{ ...act, facts: { ...act.facts } },
+    ...{ v: 1, number, previous: end.hash, atMs, kind: act.kind },
+    ...{ by: act.by.slice(0, limits.byLength), facts: soundFacts(act.facts) },
+    ...(act.continues ? { continues: act.continues } : {}),
   })
   return { bytes, end: { number, hash: entryHash(bytes) } }
+}
+
+/** What is written must be read again: an entry that its own schema refuses would look like damage. */
+function soundFacts(facts: AuditAct['facts']): AuditEntry['facts'] {
+  const sound = Object.entries(facts)
+    .slice(0, limits.facts)
+    .map(([name, value]) => {
+      const isPlain = typeof value === 'boolean' || Number.isSafeInteger(value)
+      const shown = isPlain ? value : String(value).slice(0, limits.textLength)
+      return [name.slice(0, limits.nameLength), shown] as const
+    })
+  return Object.fromEntries(sound)
 }

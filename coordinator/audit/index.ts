@@ -2,7 +2,6 @@
 export { type AuditLog, type AuditRecorder, openAuditLog } from './audit-log.ts'
 export { auditedStore, tenantActs, type WatchedRecord } from './audited-store.ts'
 export { type AuditAct, type AuditEntry, auditEntryCodec } from './entry.ts'
-export { AuditFileError } from './errors.ts'
 export { auditSourceOf, exportAudit, openAuditFile } from './file.ts'
 export { startHeadPublisher } from './publisher.ts'
 export { type AuditSource, type AuditVerdict, verifyAudit } from './verify.ts'

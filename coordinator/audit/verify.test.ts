@@ -152,6 +152,28 @@ describe('coordinator/audit: verify', () => {
     expect(badEntry(await check(restored.with(2, auditEntryCodec.encode(plain))))).to.equal(3)
   })
 
+  it('reads again whatever was written: an act of any length and kind of facts', async () => {
+    const value = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 3_000 }),
+      fc.double(),
+      fc.boolean(),
+    )
+    const name = fc.string({ unit: 'binary', maxLength: 100 })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.dictionary(name, value, { maxKeys: 40 }),
+        fc.string({ maxLength: 600 }),
+        async (facts, by) => {
+          const store = createMemoryStore()
+          const log = await at.open(store)
+          await log.record([{ kind: 'ban', by, facts }])
+          const verdict = await verifyAudit(await auditSourceOf(store), at.network)
+          expect(verdict).to.include({ ok: true, entries: 1 })
+        },
+      ),
+    )
+  })
+
   it('never throws, whatever the bytes are', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -8,7 +8,6 @@ export {
   type Prices,
   type PricesSettings,
   priceProblems,
-  pricesSettings,
 } from './prices.ts'
 export { monthOf, type UsageRecord } from './records.ts'
-export { type BillingTerms, BillingTermsSchema } from './terms.ts'
+export type { BillingTerms } from './terms.ts'
