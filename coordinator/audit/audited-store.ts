@@ -56,22 +56,25 @@ export function auditedStore(
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-/** Who may use the API: each key, organization and project that comes to be, and each key's end. */
+/**
+ * Who may use the API: each key, organization and project that comes to be, and each key's end. The
+ * store does not know who asked; whoever answers for it is the operator.
+ */
 export const tenantActs: readonly WatchedRecord[] = [
   {
     name: 'api-keys',
     made: (key, { organizationId, source, label }) => ({
       kind: 'key-made',
-      by: source === 'config' ? 'operator' : 'admin',
-      facts: { key, organization: text(organizationId), label: text(label) },
+      by: 'operator',
+      facts: { key, organization: text(organizationId), source: text(source), label: text(label) },
     }),
-    ended: (key) => ({ kind: 'key-revoked', by: 'admin', facts: { key } }),
+    ended: (key) => ({ kind: 'key-revoked', by: 'operator', facts: { key } }),
   },
   {
     name: 'organizations',
     made: (organization, { name }) => ({
       kind: 'organization-made',
-      by: 'admin',
+      by: 'operator',
       facts: { organization, name: text(name) },
     }),
   },
@@ -79,7 +82,7 @@ export const tenantActs: readonly WatchedRecord[] = [
     name: 'projects',
     made: (project, { organizationId, name }) => ({
       kind: 'project-made',
-      by: 'admin',
+      by: 'operator',
       facts: { project, organization: text(organizationId), name: text(name) },
     }),
   },

@@ -149,7 +149,10 @@ class Meters implements Metering {
   async stop(): Promise<void> {
     this.#stopped.abort()
     await this.#running
-    await this.flush()
+    await this.flush().catch((error: unknown) => {
+      // A store that failed has said so; the rest must still close.
+      this.#components.logger.error({ error }, 'the newest seconds could not be written')
+    })
   }
 
   async #run(): Promise<void> {

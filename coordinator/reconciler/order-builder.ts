@@ -1,6 +1,6 @@
 /** From "this slot goes to that node" to a signed order and the placement that records it. */
 import { randomUUID } from 'node:crypto'
-import type { InstanceId, PeerId } from '../../protocol/ids.ts'
+import { type InstanceId, type PeerId, parseSlotId } from '../../protocol/ids.ts'
 import { type AllocationSecrets, allocationCodec } from '../../protocol/orders/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
 import type { ImageManifest, Images } from '../images/index.ts'
@@ -30,7 +30,7 @@ export type OrderBuilderComponents = Readonly<{
   sessions: Pick<Sessions, 'takeKey' | 'giveBackKey'>
   holders: Pick<Holders, 'hintsFor'>
   images: Pick<Images, 'bundleOf' | 'bundle' | 'manifestOf' | 'openBlobs'>
-  groups: Pick<Groups, 'openEnv'>
+  groups: Pick<Groups, 'openEnv' | 'byId'>
   /** What an instance costs; absent: nothing, as in tests. */
   drawTerms?: DrawTerms
   /** For display. */
@@ -95,7 +95,11 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
         ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed },
         ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
       })
-      return placed({ fence, node, instance, version, bundle, resources }, signed, billing)
+      // An order of before a restore brings no terms: it costs what it would if it were placed now.
+      const group = billing ? undefined : groups.byId(parseSlotId(record.slot).group)
+      const drawn = group && components.drawTerms?.(group, { node, gpuUuids: resources.gpuUuids })
+      const spec = { fence, node, instance, version, bundle, resources }
+      return placed(spec, signed, billing ?? drawn)
     },
   }
 }
