@@ -1,7 +1,6 @@
 import { expect } from 'chai'
-import nacl from 'tweetnacl'
 import type { BundleId, PeerId } from '../../protocol/ids.ts'
-import { seal } from '../../protocol/sealing/index.ts'
+import { drawKeyPair, seal } from '../../protocol/sealing/index.ts'
 import { createSigner } from '../../protocol/signing/index.ts'
 import { MessageTooLargeError } from '../../protocol/wire/index.ts'
 import { fenceOf, termsOf } from '../ledger/ledger.fixture.ts'
@@ -71,7 +70,7 @@ describe('coordinator/reconciler/order-builder', () => {
     const bundle = 'b'.repeat(64) as BundleId
     const resources = { milliCpus: 1, memoryBytes: 1, storageBytes: 1, shmBytes: 0, gpuUuids: [] }
     const instance = '00000000-0000-4000-8000-000000000009' as never
-    const oneTimeKey = nacl.box.keyPair().publicKey
+    const oneTimeKey = drawKeyPair().publicKey
     const peer = '12D3KooWGRUyUmLcYH9LPiJwjkWBNBVdQdzBq3VLUsrPBBuX4yqK' as PeerId
     const { order } = signer.allocation({
       ...{ fence: fenceOf(1), slot, node: peer, instance, bundle, resources, hints: [] },
