@@ -115,11 +115,11 @@ export async function startControlPlane(
     )
   }
   const witness = createAuditWitness({
-    ...{ audit, pinned: network, logger },
-    onAhead: (_proof, { number }, peer) => {
+    ...{ audit, term, pinned: network, logger },
+    onAhead: ({ number }, peer) => {
       logger.error(
         { peer, number, own: audit.count },
-        'a peer holds a newer head of the audit log than this store: it was restored',
+        'a peer holds a newer head of the audit log than this store: restore it under a new term',
       )
     },
   })

@@ -91,6 +91,28 @@ describe('coordinator/audit: log', () => {
     expect(await verdictOf(store)).to.include({ ok: true })
   })
 
+  it('leaves no gap behind when the write of a restore is refused', async () => {
+    const peersLog = await at.open(createMemoryStore())
+    for (let number = 1; number <= 9; number++) await peersLog.record([actOf(number)])
+    const store = createMemoryStore()
+    await (await at.open(store)).record([actOf(1)])
+    let refused = false
+    const log = await at.open(
+      refusing(store, () => refused),
+      2,
+    )
+    refused = true
+    const restored = log.continueFrom(peersLog.proof!, {}).catch(() => 'refused')
+    expect(await restored).to.equal('refused')
+    refused = false
+    await log.record([actOf(2)])
+    expect(log.count).to.equal(2)
+    // Two peers show it at once.
+    await Promise.all([1, 2].map(() => log.continueFrom(peersLog.proof!, {})))
+    expect(log.count).to.equal(10)
+    expect(await verdictOf(store)).to.include({ ok: true, entries: 3, lost: 7 })
+  })
+
   it('writes many acts of one moment in few batches, each covered by one signature', async () => {
     const inner = createMemoryStore()
     const store = refusing(inner, () => false)

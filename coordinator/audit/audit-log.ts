@@ -53,6 +53,8 @@ export type AuditLogComponents = Readonly<{
 type Waiting = Readonly<{
   acts: readonly AuditAct[]
   operations: readonly StoreOperation[]
+  /** The chain goes on from here, if it is not there yet. */
+  from?: ChainEnd
   resolve: () => void
   reject: (error: unknown) => void
 }>
@@ -114,28 +116,23 @@ class Log implements AuditLog {
 
   record(acts: readonly AuditAct[], operations: readonly StoreOperation[] = []): Promise<void> {
     for (const act of acts) assertKind(act)
-    if (this.#queue.length >= waitingMax) return Promise.reject(new AuditBusyError(waitingMax))
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#queue.push({ acts, operations, resolve, reject })
-    this.#working ??= this.#work()
-    return promise
+    return this.#enqueue({ acts, operations })
   }
 
-  async continueFrom(proof: AuditProof, facts: AuditAct['facts']): Promise<void> {
+  continueFrom(proof: AuditProof, facts: AuditAct['facts']): Promise<void> {
     const { number, hash } = auditHeadCodec.decode(proof.head.payload)
-    while (this.#working) await this.#working
-    if (number <= this.#end.number) return
     const missing = { lastKnown: this.#end.number, continuedFrom: number }
-    const before = this.#end
-    this.#end = { number, hash }
-    try {
-      await this.record([
-        { kind: 'restore', by: 'coordinator', facts: { ...facts, ...missing }, continues: proof },
-      ])
-    } catch (error) {
-      this.#end = before
-      throw error
-    }
+    const act = { kind: 'restore', by: 'coordinator', facts: { ...facts, ...missing } }
+    const acts = [{ ...act, continues: proof }]
+    return this.#enqueue({ acts, operations: [], from: { number, hash } })
+  }
+
+  #enqueue(what: Omit<Waiting, 'resolve' | 'reject'>): Promise<void> {
+    if (this.#queue.length >= waitingMax) return Promise.reject(new AuditBusyError(waitingMax))
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#queue.push({ ...what, resolve, reject })
+    this.#working ??= this.#work()
+    return promise
   }
 
   async hashOf(number: number): Promise<Uint8Array | undefined> {
@@ -163,10 +160,14 @@ class Log implements AuditLog {
     const { store, nowMs } = this.#components
     const operations = group.flatMap((item) => item.operations)
     let end = this.#end
-    for (const act of group.flatMap(({ acts }) => acts)) {
-      const next = appendAct(end, act, nowMs())
-      end = next.end
-      operations.push(this.#records.entries.putOperation(entryKey(end.number), next.bytes))
+    for (const { acts, from } of group) {
+      if (from && from.number <= end.number) continue
+      end = from ?? end
+      for (const act of acts) {
+        const next = appendAct(end, act, nowMs())
+        end = next.end
+        operations.push(this.#records.entries.putOperation(entryKey(end.number), next.bytes))
+      }
     }
     if (end === this.#end) {
       await store.batch(operations)

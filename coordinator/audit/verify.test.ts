@@ -36,6 +36,11 @@ describe('coordinator/audit: verify', () => {
   })
   const verify = (log: readonly Uint8Array[], shown = [] as (typeof proof)[]) =>
     verifyAudit({ entries: each(log), proof, shown }, at.network)
+  const partOf = async (length: number) => {
+    const log = await at.open(createMemoryStore())
+    for (let number = 1; number <= length; number++) await log.record([actOf(number)])
+    return log
+  }
   const badEntry = (verdict: AuditVerdict) => (verdict.ok ? 'whole' : verdict.entry)
 
   it('passes a whole log, from the store and from a file cut anywhere into pieces', async () => {
@@ -134,22 +139,41 @@ describe('coordinator/audit: verify', () => {
 
   it('takes a gap only where a restore names the head that it follows', async () => {
     const store = createMemoryStore()
-    const log = await at.open(store)
-    await log.record([actOf(1), actOf(2)])
+    await (await at.open(store)).record([actOf(1), actOf(2)])
+    // The backup has two entries; a third is written before a peer shows what was lost.
+    const log = await at.open(store, 2)
+    await log.record([{ ...actOf(3), by: 'restored' }])
+    const early = log.proof!
     await log.continueFrom(proof, { reason: 'restored' })
-    await log.record([actOf(3)])
+    await log.record([actOf(4)])
     const source = await auditSourceOf(store)
     const restored = await all(source.entries)
-    const check = (log: readonly Uint8Array[]) =>
-      verifyAudit({ ...source, entries: each(log) }, at.network)
-    expect(await check(restored)).to.deep.equal({
-      ok: true,
-      entries: 4,
-      newest: count + 2,
-      lost: count - 2,
-    })
-    const { continues: _, ...plain } = auditEntryCodec.decode(restored[2]!)
-    expect(badEntry(await check(restored.with(2, auditEntryCodec.encode(plain))))).to.equal(3)
+    const check = (log: readonly Uint8Array[], shown = [] as (typeof proof)[]) =>
+      verifyAudit({ ...source, entries: each(log), shown }, at.network)
+    const whole = { ok: true, entries: 5, newest: count + 2, lost: count - 3 }
+    expect(await check(restored)).to.deep.equal(whole)
+    // Heads of the lost entries prove nothing against a log that owns up to them.
+    const lost = (await partOf(3)).proof!
+    expect(await check(restored, [lost, proof, early])).to.deep.equal(whole)
+    const { continues: _, ...plain } = auditEntryCodec.decode(restored[3]!)
+    expect(badEntry(await check(restored.with(3, auditEntryCodec.encode(plain))))).to.equal(4)
+    // Without the restore the same head is a contradiction.
+    const silent = createMemoryStore()
+    await (await at.open(silent)).record([actOf(1), actOf(2)])
+    await (await at.open(silent, 2)).record([{ ...actOf(3), by: 'restored' }])
+    const unsaid = await verifyAudit(
+      { ...(await auditSourceOf(silent)), shown: [lost] },
+      at.network,
+    )
+    expect(badEntry(unsaid)).to.equal(3)
+  })
+
+  it('takes no gap that the order key alone could have made', async () => {
+    const store = createMemoryStore()
+    const log = await at.open(store)
+    await log.record([actOf(1), actOf(2)])
+    await log.continueFrom(proof, { reason: 'restored, it says' })
+    expect(badEntry(await verifyAudit(await auditSourceOf(store), at.network))).to.equal(3)
   })
 
   it('reads again whatever was written: an act of any length and kind of facts', async () => {

@@ -54,8 +54,12 @@ export async function verifyAudit(
 
 class Walk {
   readonly #pinned: Pinned
-  /** Heads by the number that they sign. */
-  readonly #heads = new Map<number, AuditHead>()
+  /** Heads by the number that they sign; two of one number are of two terms. */
+  readonly #heads = new Map<number, readonly AuditHead[]>()
+  /** Of an older term, of another entry than stands here: lost with the store, if a later entry says so. */
+  #unexplained: readonly AuditHead[] = []
+  /** Of the newest head of the log itself. */
+  #term = 0
   #entries = 0
   #lost = 0
   #end: ChainEnd = emptyChain
@@ -74,11 +78,12 @@ class Walk {
   expect(proof: AuditProof): string | undefined {
     try {
       const head = openAuditProof(proof, this.#pinned)
-      const other = this.#heads.get(head.number)
-      if (other && Buffer.compare(other.hash, head.hash) !== 0) {
+      const others = this.#heads.get(head.number) ?? []
+      if (others.some((other) => other.term === head.term && !isSame(other, head))) {
         return `two signed heads of entry ${head.number} contradict one another: a split view`
       }
-      this.#heads.set(head.number, head)
+      this.#heads.set(head.number, [...others, head])
+      this.#term = Math.max(this.#term, head.term)
       return undefined
     } catch (error) {
       return `a head is not genuine: ${describeError(error)}`
@@ -104,6 +109,7 @@ class Walk {
     if (entry.number !== number && !isContinued) {
       return this.bad(number, `entry ${entry.number} stands in its place`)
     }
+    this.#explain(entry)
     this.#entries += 1
     this.#lost += entry.number - number
     if (!links) this.#suspect = { older: number - 1, newer: number }
@@ -115,9 +121,8 @@ class Walk {
   pending(): Bad | undefined {
     if (!this.#suspect) return undefined
     const { older, newer } = this.#suspect
-    const head = this.#heads.get(newer)
-    const isNewerSound = head !== undefined && Buffer.compare(head.hash, this.#end.hash) === 0
-    const at = isNewerSound ? older : newer
+    const heads = this.#heads.get(newer) ?? []
+    const at = heads.some((head) => isSame(head, this.#end)) ? older : newer
     return this.bad(Math.max(1, at), 'it does not hash to what the next entry names')
   }
 
@@ -129,6 +134,8 @@ class Walk {
     if (furthest > number) {
       return this.bad(number + 1, `it is missing: entry ${furthest} was signed`)
     }
+    const [unexplained] = this.#unexplained
+    if (unexplained) return this.bad(unexplained.number, notSigned)
     if (number > 0 && !hasHead) return this.bad(number, 'no signed head covers it')
     if (number > 0 && !this.#heads.has(number)) {
       return this.bad(furthest + 1, `no signed head covers it: the newest is of ${furthest}`)
@@ -145,17 +152,42 @@ class Walk {
   }
 
   #checkHead(): Bad | undefined {
-    const { number, hash } = this.#end
-    const head = this.#heads.get(number)
-    if (!head || Buffer.compare(head.hash, hash) === 0) return undefined
-    return this.bad(number, 'it is not the one that was signed')
+    const { number } = this.#end
+    const others = (this.#heads.get(number) ?? []).filter((head) => !isSame(head, this.#end))
+    if (others.some(({ term }) => term >= this.#term)) return this.bad(number, notSigned)
+    this.#unexplained = [...this.#unexplained, ...others]
+    return undefined
+  }
+
+  /** An entry that owns up to what was lost, under a term that the root key had to raise for it. */
+  #explain({ kind, continues }: AuditEntry): void {
+    if (!continues || (kind !== 'restore' && kind !== 'entries-lost')) return
+    try {
+      const lost = openAuditProof(continues, this.#pinned)
+      if (lost.term >= this.#term) return
+      this.#unexplained = this.#unexplained.filter(
+        ({ number, term }) => number > lost.number || term > lost.term,
+      )
+    } catch {
+      // Nobody signed it: it explains nothing.
+    }
   }
 
   /** A restore names the head that it follows, which a peer had kept and the root key vouches for. */
   #continues({ kind, number, previous, continues }: AuditEntry): boolean {
     if (kind !== 'restore' || !continues || number <= this.#end.number) return false
-    if (this.expect(continues) !== undefined) return false
-    const head = this.#heads.get(number - 1)
-    return head !== undefined && Buffer.compare(head.hash, previous) === 0
+    try {
+      const head = openAuditProof(continues, this.#pinned)
+      const isNext = head.number === number - 1 && Buffer.compare(head.hash, previous) === 0
+      return isNext && head.term < this.#term
+    } catch {
+      return false
+    }
   }
+}
+
+const notSigned = 'it is not the one that was signed'
+
+function isSame(a: Readonly<{ hash: Uint8Array }>, b: Readonly<{ hash: Uint8Array }>): boolean {
+  return Buffer.compare(a.hash, b.hash) === 0
 }

@@ -1,13 +1,13 @@
 /** What peers remember of the log, held against it. */
 import { expect } from 'chai'
 import type { AuditProof } from '../../protocol/audit/index.ts'
-import type { PeerId } from '../../protocol/ids.ts'
+import type { PeerId, Term } from '../../protocol/ids.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
 import { createSigner } from '../../protocol/signing/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
 import { type AuditNetwork, actOf, auditNetwork } from './audit.fixture.ts'
 import { auditEntryCodec } from './entry.ts'
-import { type AuditLog, auditSourceOf, createAuditWitness } from './index.ts'
+import { type AuditLog, auditSourceOf, createAuditWitness, verifyAudit } from './index.ts'
 
 const peer = 'node' as PeerId
 
@@ -23,10 +23,10 @@ describe('coordinator/audit: witness', () => {
     ahead = []
     for (let number = 1; number <= 5; number++) await audit.record([actOf(number)])
   })
-  const show = (shown: AuditProof) =>
+  const show = (shown: AuditProof, term = 1) =>
     createAuditWitness({
-      ...{ audit, pinned: at.network, logger: silentLogger },
-      onAhead: (_proof, { number }) => ahead.push(number),
+      ...{ audit, term: term as Term, pinned: at.network, logger: silentLogger },
+      onAhead: ({ number }) => ahead.push(number),
     }).take(peer, shown)
   const otherLog = async (count: number): Promise<AuditProof> => {
     const log = await at.open(createMemoryStore())
@@ -57,6 +57,19 @@ describe('coordinator/audit: witness', () => {
     await show(await otherLog(8))
     expect(ahead).to.deep.equal([8])
     expect(await kinds()).to.deep.equal([])
+  })
+
+  it('goes on, once restored under a new term, from the newest head that peers hold', async () => {
+    audit = await at.open(store, 2)
+    await audit.record([actOf(6)])
+    await show(await otherLog(6), 2)
+    await show(await otherLog(9), 2)
+    expect(await kinds()).to.deep.equal(['allocation', 'entries-lost', 'restore'])
+    expect(audit.count).to.equal(10)
+    expect(await verifyAudit(await auditSourceOf(store), at.network)).to.include({
+      ok: true,
+      lost: 2,
+    })
   })
 
   it('ignores a head that nobody with our key signed', async () => {

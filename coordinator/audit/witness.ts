@@ -9,7 +9,7 @@ import {
   auditHeadCodec,
   openAuditProof,
 } from '../../protocol/audit/index.ts'
-import type { NetworkId, PeerId } from '../../protocol/ids.ts'
+import type { NetworkId, PeerId, Term } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import type { AuditLog } from './audit-log.ts'
 
@@ -19,15 +19,16 @@ export interface AuditWitness {
 }
 
 export type AuditWitnessComponents = Readonly<{
-  audit: Pick<AuditLog, 'count' | 'hashOf' | 'record'>
+  audit: Pick<AuditLog, 'count' | 'hashOf' | 'record' | 'continueFrom'>
+  term: Term
   pinned: Readonly<{ network: NetworkId; rootKey: Uint8Array }>
-  /** A genuine head of an entry that this log has not got. */
-  onAhead: (proof: AuditProof, head: AuditHead, peer: PeerId) => void
+  /** A genuine head of this very term, of an entry that this log has not got: the store is too old. */
+  onAhead: (head: AuditHead, peer: PeerId) => void
   logger: Logger
 }>
 
 export function createAuditWitness(components: AuditWitnessComponents): AuditWitness {
-  const { audit, pinned, onAhead, logger } = components
+  const { audit, term, pinned, onAhead, logger } = components
   /** A thousand nodes that saw the same lie are one entry. */
   const known = new Set<string>()
 
@@ -38,17 +39,22 @@ export function createAuditWitness(components: AuditWitnessComponents): AuditWit
     if (own && Buffer.compare(own, claimed.hash) === 0) return
     const head = openAuditProof(shown, pinned)
     if (head.number > audit.count) {
-      onAhead(shown, head, peer)
+      // Restored under a new term: it goes on from what peers know. In its own term it may not be.
+      if (head.term < term) await audit.continueFrom(shown, { peer })
+      else onAhead(head, peer)
       return
     }
-    // Lost with an older store, and said so by a restore.
+    // Of what a restore says was lost.
     if (!own) return
+    const isLost = head.term < term
     const key = `${head.number} ${Buffer.from(head.hash).toString('hex')}`
     if (known.has(key) || known.size >= contradictionsMax) return
     known.add(key)
     const facts = { peer, entry: head.number, shownHash: Buffer.from(head.hash).toString('hex') }
-    logger.error(facts, 'a peer holds a head of the audit log that this log contradicts')
-    await audit.record([{ kind: 'split-view', by: `peer ${peer}`, facts, continues: shown }])
+    if (isLost) logger.warn(facts, 'entries of the audit log were lost in a restore')
+    else logger.error(facts, 'a peer holds a head of the audit log that this log contradicts')
+    const kind = isLost ? 'entries-lost' : 'split-view'
+    await audit.record([{ kind, by: `peer ${peer}`, facts, continues: shown }])
   }
   return {
     take: (peer, shown) =>

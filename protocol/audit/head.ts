@@ -63,18 +63,18 @@ export type HeadVerdict =
   | 'same'
   /** Same number, other hash: two pasts. */
   | 'split'
-  /** A lower number, signed later: entries were taken back. */
+  /** A lower number, signed later in the same term: entries were taken back. */
   | 'rollback'
-  /** A lower number, signed earlier: only late. */
+  /** Only late; or of a coordinator that was restored, which has to go on from the held one. */
   | 'older'
 
 /** Pure. */
 export function judgeAuditHead(offered: AuditHead, held: AuditHead | undefined): HeadVerdict {
   if (!held || offered.number > held.number) return 'newer'
-  if (offered.number === held.number) {
-    return Buffer.compare(offered.hash, held.hash) === 0 ? 'same' : 'split'
-  }
-  const isLater =
-    offered.term > held.term || (offered.term === held.term && offered.issuedMs > held.issuedMs)
-  return isLater ? 'rollback' : 'older'
+  const isSame = Buffer.compare(offered.hash, held.hash) === 0
+  if (offered.number === held.number && isSame) return 'same'
+  // The root key had to raise the term. Our hello shows what is held, and numbers will pass it.
+  if (offered.term !== held.term) return 'older'
+  if (offered.number === held.number) return 'split'
+  return offered.issuedMs > held.issuedMs ? 'rollback' : 'older'
 }
