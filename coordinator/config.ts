@@ -1,6 +1,8 @@
 /** What an operator may decide about a coordinator. One schema: file, environment, flags. */
 import Type, { type Static } from 'typebox'
 import { duration, multiaddr, path, port } from '../protocol/config/index.ts'
+import { metricsSettings } from '../protocol/metrics/index.ts'
+import { pricesSettings } from './ledger/prices.ts'
 
 export const configSchema = Type.Object({
   dataDir: path({
@@ -52,6 +54,8 @@ export const configSchema = Type.Object({
       default: false,
     }),
   }),
+  metrics: metricsSettings({ port: 9466 }),
+  prices: pricesSettings,
   tenants: Type.Array(
     Type.String({ pattern: '^[a-z][a-z0-9-]{0,61}[a-z0-9]/[a-z][a-z0-9-]{0,61}[a-z0-9]$' }),
     {

@@ -11,10 +11,18 @@ import { createHouseholds, type Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
-import { type AuditSink, type BanBook, spreadBans } from './bans/index.ts'
+import { type AuditLog, createAuditWitness, startHeadPublisher } from './audit/index.ts'
+import { type BanBook, sinkOf, spreadBans } from './bans/index.ts'
 import { type Chefs, createClaimDesk } from './chefs/index.ts'
 import { type ControlPlaneView, type Groups, gpuClassOf } from './groups/index.ts'
 import { createCacheDesk, openBlobKeys, openImages } from './images/index.ts'
+import {
+  createBilling,
+  type Ledger,
+  type Metering,
+  openMetering,
+  type Prices,
+} from './ledger/index.ts'
 import { createOrderSigner, type Lists, openPulses } from './orders/index.ts'
 import {
   createControlPlaneView,
@@ -28,6 +36,8 @@ import {
   openCrowdBook,
   openSlotBook,
   type Reconciler,
+  type ReconcilerStats,
+  type SlotBook,
 } from './reconciler/index.ts'
 import { openReliabilityBook } from './reliability/index.ts'
 import { openReputation, type Reputation } from './reputation/index.ts'
@@ -43,6 +53,7 @@ import {
   listNodes,
   type NodeListing,
   SessionRefusedError,
+  type Sessions,
 } from './sessions/index.ts'
 import type { LeaseNumbers, SlotRecord } from './slots/index.ts'
 
@@ -58,6 +69,8 @@ export type ControlPlaneInit = Readonly<{
   countries: readonly CountryPrefix[]
   /** How long a replica runs before a higher group may take its node; absent: for good. */
   preemptAfterMs?: number | undefined
+  /** Of what an instance costs. */
+  chefPercent: number
 }>
 
 export type ControlPlaneComponents = Readonly<{
@@ -69,7 +82,9 @@ export type ControlPlaneComponents = Readonly<{
   groups: Groups
   chefs: Chefs
   orderSigner: Signer
-  audit: AuditSink
+  audit: AuditLog
+  ledger: Ledger
+  prices: Prices
   /** Boot clock. */
   clock: Clock
   /** Coordinator's time. */
@@ -86,7 +101,16 @@ export interface ControlPlane {
   readonly authority: Pick<Authority, 'doubt'>
   readonly security: SecurityReview
   readonly reputation: Reputation
+  /** For whoever watches; never to act upon. */
+  readonly observed: Readonly<{
+    nodes: Sessions['nodes']
+    caches: Sessions['caches']
+    slots: SlotBook['slots']
+    stats: ReconcilerStats
+  }>
   /** Whether a peer is connected as a node or a cache of this network. */
+  /** What runs now and is not booked yet. */
+  accrued: Metering['accrued']
   isMember(peer: PeerId): boolean
   /** For operators. */
   nodes(): readonly NodeListing[]
@@ -103,7 +127,8 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const { network, certificate, numbers } = init
   const { store, sealer, mesh, lists, bans, groups, chefs, orderSigner, clock, nowMs } = components
-  const { wallMs, audit, logger } = components
+  const { wallMs, audit, ledger, prices, logger } = components
+  const auditSink = sinkOf(audit)
   const { term } = certificate
   const restore = await openRestore(network, {
     ...{ store, mesh, bans, nowMs, logger },
@@ -113,10 +138,14 @@ export async function startControlPlane(
   const signer = createOrderSigner({
     ...{ signer: orderSigner, network: network.network, term, nowMs, leaseMs: numbers.leaseMs },
   })
-  const book = await openSlotBook({ store })
+  const book = await openSlotBook({ store, audit })
   book.onChange((after, before) => after && components.onSlot(before, after))
+  const metering = await openMetering(numbers, {
+    ...{ store, ledger, clock, nowMs, logger },
+    newestOf: (slot) => book.slots.get(slot)?.placement?.fence,
+  })
   const security = await openSecurityReview({
-    ...{ store, bans, audit, nowMs, logger, clockMs: () => clock.nowMs() },
+    ...{ store, bans, audit: auditSink, nowMs, logger, clockMs: () => clock.nowMs() },
     runsOn: (peer, slot) => {
       const { placement, leaving = [], exclusions = [] } = book.slots.get(slot) ?? {}
       // What it has just stopped may be off its record by now, but for the wait after a failure.
@@ -137,7 +166,7 @@ export async function startControlPlane(
   const reputation: Reputation = await openReputation(
     { probationMs: init.probationMs },
     {
-      ...{ store, bans, audit, clock, nowMs, logger },
+      ...{ store, bans, audit: auditSink, clock, nowMs, logger },
       nodes: () => sessions.nodes,
       leaving: () => book.withLeaving(),
       classOf: (name, vramBytes) => gpuClassOf(name, vramBytes)?.id,
@@ -146,6 +175,16 @@ export async function startControlPlane(
   /** Number 0 may also mean that it holds none. */
   const isNewestTold = (hello: Hello): boolean =>
     hello.term === term && hello.banNumber === bans.number && bans.number > 0
+  const witness = createAuditWitness({
+    ...{ audit, term, pinned: network, logger },
+    onAhead: ({ number }, peer) => {
+      logger.error(
+        { peer, number, own: audit.count },
+        'a peer holds a newer head of the audit log than this store: restore it under a new term',
+      )
+      authority.lose('gone-back', `${peer} holds entry ${number} of the audit log`)
+    },
+  })
   const sessions = createSessions(
     { helloMs, silenceMs: numbers.leaseMs },
     {
@@ -160,6 +199,7 @@ export async function startControlPlane(
           if (hello.term > term) {
             logger.error({ told: hello.term, term }, 'a peer knows of a newer coordinator')
           }
+          if (hello.auditHead) void witness.take(peer, hello.auditHead)
           return {
             type: 'welcome',
             certificate: network.certificate,
@@ -168,7 +208,9 @@ export async function startControlPlane(
             timeMs: nowMs(),
             dhtSecret: lists.dhtSecret,
             observedAddr,
+            ...(audit.proof ? { auditHead: audit.proof.head } : {}),
             ...chefNamed(chefs.ownerOf(peer)?.name),
+            ...(audit.proof ? { auditHead: audit.proof.head } : {}),
           }
         },
         admit(peer, hello) {
@@ -252,11 +294,14 @@ export async function startControlPlane(
     ...{ store, nodes: sessions.nodes, isSettled: () => settling.settled, nowMs, clock, logger },
   })
   const holders = createHolders({ book, sessions })
-  const builder = createOrderBuilder({ signer, sessions, holders, images, groups, wallMs })
+  const builder = createOrderBuilder({
+    ...{ signer, sessions, holders, images, groups, wallMs },
+    drawTerms: createBilling(init, { prices, nodes: sessions.nodes }),
+  })
   const reconciler = createReconciler(numbers, {
     mayOrder: () => authority.doubt === undefined,
     ...{ book, settling, brake, builder, holders, signer, sessions, images, groups },
-    ...{ nowMs, wallMs, clock, logger, isHeld: security.isHeld },
+    ...{ audit, metering, nowMs, wallMs, clock, logger, isHeld: security.isHeld },
     ...(init.preemptAfterMs === undefined ? {} : { preemption: { minRunMs: init.preemptAfterMs } }),
   })
 
@@ -269,6 +314,8 @@ export async function startControlPlane(
   await sessions.start()
   reputation.start()
   reconciler.start()
+  metering.start()
+  const stopPublishing = startHeadPublisher({ audit, sessions, clock })
   const stopListening = groups.onChange((group) => reconciler.touchGroup(group))
   const stopReview = security.onChange((group) => reconciler.touchGroup(group))
   return {
@@ -281,6 +328,13 @@ export async function startControlPlane(
       return reconciler.settled
     },
     authority,
+    observed: {
+      nodes: sessions.nodes,
+      caches: sessions.caches,
+      slots: book.slots,
+      stats: reconciler.stats,
+    },
+    accrued: (organizationId) => metering.accrued(organizationId),
     isMember: (peer) => (sessions.nodes.get(peer) ?? sessions.caches.get(peer))?.connected ?? false,
     nodes: () => listNodes(sessions.nodes, chefs.owners()),
     async stop() {
@@ -288,6 +342,7 @@ export async function startControlPlane(
       stopReview()
       await stopSpreading()
       await reputation.stop()
+      stopPublishing()
       // First no more orders, then no more peers, then what was asked of caches.
       await reconciler.stop()
       await brake.stop()
@@ -296,6 +351,7 @@ export async function startControlPlane(
       await reliability.stop()
       await sessions.stop()
       await images.stop()
+      await metering.stop()
     },
   }
 }

@@ -6,23 +6,29 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createAddressPolicy } from '../protocol/address/index.ts'
 import { bootId, type Clock, systemClock } from '../protocol/clock.ts'
+import type { ConfigProblem } from '../protocol/config/index.ts'
 import { PotluckError } from '../protocol/errors.ts'
 import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import { createAdvertFeed, createMesh, type Region } from '../protocol/mesh/index.ts'
+import { startMetricsServer } from '../protocol/metrics/index.ts'
 import { startHelper } from '../protocol/nat/index.ts'
 import { type Network, readNetworkFile } from '../protocol/network/index.ts'
 import { openTermCertificate, type TermCertificate } from '../protocol/orders/index.ts'
 import { createSigner } from '../protocol/signing/index.ts'
 import { createLevelStore } from '../protocol/store/index.ts'
 import { apiPrefix, createApi } from './api/index.ts'
-import { noAudit, openBanBook } from './bans/index.ts'
+import { auditedStore, openAuditLog, tenantActs } from './audit/index.ts'
+import { openBanBook, sinkOf } from './bans/index.ts'
 import { openChefs } from './chefs/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { readEndpoints } from './endpoints/index.ts'
-import { createGroups } from './groups/index.ts'
+import { createGroups, slotsWanted } from './groups/index.ts'
+import { createHealth } from './health.ts'
+import { createLedger, createPrices, priceProblems } from './ledger/index.ts'
+import { createApiRequests, defineCoordinatorMetrics } from './metrics/index.ts'
 import { openLists } from './orders/index.ts'
 import { createQueues, openJobs } from './queues/index.ts'
 import { defaultLeaseNumbers } from './reconciler/index.ts'
@@ -57,6 +63,11 @@ export class WrongKeyError extends PotluckError {
   }
 }
 
+/** What no schema says of the settings. */
+export function checkConfig({ prices }: CoordinatorConfig): ConfigProblem[] {
+  return priceProblems(prices)
+}
+
 /** Runs until `signal`; resolves when all is closed. */
 export async function run(
   config: CoordinatorConfig,
@@ -80,7 +91,18 @@ export async function run(
   stack.defer(() => time.stop())
   const nowMs = (): number => time.nowMs()
 
-  const tenants = await createTenants({ store, logger })
+  const audit = await openAuditLog(
+    { network: network.network, term: certificate.term, certificate: network.certificate },
+    { store, signer: orderSigner, nowMs, logger },
+  )
+  await audit.record([
+    {
+      kind: 'start',
+      by: 'operator',
+      facts: { term: certificate.term, peer: certificate.coordinator },
+    },
+  ])
+  const tenants = await createTenants({ store: auditedStore(tenantActs, { store, audit }), logger })
   const wanted = tenantsOf(config)
   const adminKeyFile = config.adminKeyFile ?? join(config.dataDir, 'admin-key')
   await bootstrapTenants({ wanted, adminKeyFile }, { tenants, logger })
@@ -101,7 +123,7 @@ export async function run(
   )
   const bans = await openBanBook({
     ...{ store, signer: orderSigner, network: certificate.network, term: certificate.term },
-    ...{ clock, nowMs, audit: noAudit, logger },
+    ...{ clock, nowMs, audit: sinkOf(audit), logger },
     isTrusted: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
   })
   stack.defer(() => bans.stop())
@@ -128,14 +150,17 @@ export async function run(
     { mesh, logger },
   )
   stack.defer(() => feed.stop())
+  const prices = createPrices(config.prices)
+  const ledger = createLedger(config.prices, { store, nowMs })
   const plane = await startControlPlane(
     {
       ...{ network, certificate, numbers, countries, reconnectWindowMs: config.reconnectWindowMs },
       ...trustOf(config),
       preemptAfterMs: config.preemptAfterMs,
+      chefPercent: config.prices.chefPercent,
     },
     {
-      ...{ store, sealer, mesh, lists, bans, groups, chefs, orderSigner, audit: noAudit },
+      ...{ store, sealer, mesh, lists, bans, groups, chefs, orderSigner, audit, ledger, prices },
       ...{ clock, nowMs, wallMs, logger },
       onSlot: (before, after) => systemLog.onSlot(before, after),
     },
@@ -152,8 +177,12 @@ export async function run(
     },
   )
   stack.defer(stopHelper)
+  const health = createHealth({ store, clock, settled: () => plane.settled })
+  const requests = createApiRequests()
   const api = await createApi({
-    ...{ logger, tenants, groups, queues, endpoints, systemLog, view: plane.view },
+    ...{ health, onAnswered: requests.add },
+    ...{ logger, tenants, groups, queues, endpoints, systemLog, prices, view: plane.view },
+    billing: { usage: ledger.usage, accrued: plane.accrued, nowMs },
     webhookKeys: await openWebhookSecretKeys({ store, sealer, wallNowMs: wallMs }),
     addresses: createAddressPolicy({
       allow: config.allowAddresses ?? [],
@@ -176,8 +205,20 @@ export async function run(
   // Requests end before what they rely on does.
   stack.defer(() => api.close())
   const url = await api.listen({ host: config.api.host, port: config.api.port })
-  if (!signal.aborted)
-    onReady(readyInfo(config, { network, wanted, adminKeyFile, url, certificate, mesh }))
+  const metrics = await startMetricsServer(config.metrics, {
+    define: (series) =>
+      defineCoordinatorMetrics(series, {
+        ...plane.observed,
+        ...{ requests, audit, ledger, settled: () => plane.settled },
+        slotsWanted: () => groups.all().reduce((sum, group) => sum + slotsWanted(group), 0),
+      }),
+    logger,
+  })
+  stack.defer(() => metrics?.stop())
+  if (!signal.aborted) {
+    const info = readyInfo(config, { network, wanted, adminKeyFile, url, certificate, mesh })
+    onReady({ ...info, ...(metrics && { metrics: metrics.url }) })
+  }
   await aborted(signal)
 }
 

@@ -19,6 +19,8 @@ import {
   machineIdOf,
   type PlacementView,
 } from '../groups/index.ts'
+import { createLedger, createPrices } from '../ledger/index.ts'
+import { defaultPrices } from '../ledger/ledger.fixture.ts'
 import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
 import type { NodeListing } from '../sessions/index.ts'
@@ -27,8 +29,9 @@ import { createTenants, type Tenants } from '../tenants/index.ts'
 import { openWebhookSecretKeys } from '../webhooks/index.ts'
 import type { AdminAct } from './admin/index.ts'
 import { watchAnswers } from './answers.fixture.ts'
-import { type ApiSettings, createApi } from './index.ts'
+import { type ApiSettings, createApi, type Health } from './index.ts'
 import { ProblemSchema } from './problems.ts'
+import type { BillingDesk } from './routes/billing.ts'
 
 export type FakeView = ControlPlaneView & {
   readonly images: Map<GroupId, ImageView>
@@ -128,6 +131,9 @@ export async function startApi({
   logger = silentLogger,
   wallNowMs = Date.now,
   catalogue = [],
+  health,
+  accrued = () => [],
+  nowMs = () => Date.UTC(2026, 1, 15),
 }: Readonly<{
   settings?: Partial<ApiSettings>
   store?: Store
@@ -135,6 +141,9 @@ export async function startApi({
   wallNowMs?: () => number
   /** Of inference endpoints. */
   catalogue?: readonly object[]
+  health?: Health
+  accrued?: BillingDesk['accrued']
+  nowMs?: () => number
 }> = {}): Promise<TestApi> {
   const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
   const tenants = await createTenants({ store, nowMs: wallNowMs })
@@ -157,9 +166,12 @@ export async function startApi({
   const clock = new FakeClock()
   const systemLog = await openSystemLog({ store, groups, clock, wallMs, logger })
   const all = { ratePerMinute: 0, ...settings }
+  const ledger = createLedger({ heldDays: 7 }, { store, nowMs })
+  const billing = { usage: ledger.usage, accrued, nowMs }
+  const prices = createPrices(defaultPrices)
   const app = await createApi({
     ...{ groups, queues, endpoints, tenants, view, addresses, webhookKeys, systemLog, logger },
-    settings: all,
+    ...{ settings: all, prices, billing, ...(health && { health }) },
     admin: { chefs, nodes: () => nodes, onAct: (act) => acts.push(act) },
   })
   watchAnswers(app)

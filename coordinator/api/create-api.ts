@@ -18,9 +18,11 @@ import { parseJsonBodies } from './json-body.ts'
 import { documentAnswers, openapiInfo } from './openapi.ts'
 import { answerFor, problemMediaType, problemOf } from './problems.ts'
 import { availabilityRoutes } from './routes/availability.ts'
+import { billingRoutes } from './routes/billing.ts'
 import { containerGroupRoutes } from './routes/container-groups.ts'
 import type { RouteContext } from './routes/context.ts'
 import { explainRoutes } from './routes/explain.ts'
+import { type Health, healthRoutes } from './routes/health.ts'
 import { inferenceEndpointRoutes } from './routes/inference-endpoints.ts'
 import { instanceRoutes } from './routes/instances.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -37,6 +39,15 @@ export const apiPrefix = '/api/public'
 /** The operators' API, for `potluck admin`. */
 const adminPrefix = '/api/admin'
 
+/** What is told of each answer; never the URL's query or a body. */
+export type AnsweredRequest = Readonly<{
+  method: string
+  /** As registered, with its parameters' names; undefined: there is no such route. */
+  route: string | undefined
+  status: number
+  ms: number
+}>
+
 export type CreateApiInit = Readonly<{
   logger: Logger
   settings?: Partial<ApiSettings>
@@ -44,6 +55,10 @@ export type CreateApiInit = Readonly<{
   checkWrite?: () => void
   /** Without them there is no admin API. */
   admin?: AdminParts
+  /** Absent: always ready. */
+  health?: Health
+  /** Called for each answer, once it is sent. */
+  onAnswered?: (request: AnsweredRequest) => void
 }> &
   Omit<RouteContext, 'settings'>
 
@@ -53,6 +68,8 @@ export async function createApi({
   settings: given,
   checkWrite = () => undefined,
   admin,
+  health = { readiness: async () => ({ storeWritable: true, settled: true }) },
+  onAnswered = () => undefined,
   ...parts
 }: CreateApiInit): Promise<FastifyInstance> {
   const settings: ApiSettings = { ...defaultApiSettings, ...given }
@@ -62,10 +79,11 @@ export async function createApi({
 
   guardLoad(app, settings)
   parseJsonBodies(app)
-  logRequests(app, log)
+  logRequests(app, log, onAnswered)
   await app.register(rateLimit, { global: false })
   await app.register(swagger, { openapi: openapiInfo, transform: documentAnswers })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: docsPolicy })
+  healthRoutes(app.withTypeProvider<TypeBoxTypeProvider>(), health)
   await app.register(
     async (scoped) => {
       const api = scoped.withTypeProvider<TypeBoxTypeProvider>()
@@ -81,6 +99,7 @@ export async function createApi({
       availabilityRoutes(api, context)
       webhookSecretKeyRoutes(api, context)
       logRoutes(api, context)
+      billingRoutes(api, context)
     },
     { prefix: apiPrefix },
   )
@@ -184,11 +203,16 @@ function answerBrokenRequest(error: Error & { readonly code?: string }, socket: 
 }
 
 /** Never the URL's query or a body: only what the router knew, and who asked. */
-function logRequests(app: FastifyInstance, log: Logger): void {
+function logRequests(
+  app: FastifyInstance,
+  log: Logger,
+  onAnswered: (request: AnsweredRequest) => void,
+): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, id, routeOptions } = request
     const ms = Math.round(reply.elapsedTime)
     const facts = { requestId: id, method, route: routeOptions.url, status: reply.statusCode, ms }
     log.debug(facts, 'request answered')
+    onAnswered({ method, route: routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime })
   })
 }

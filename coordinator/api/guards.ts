@@ -34,7 +34,9 @@ export function guardLoad(
   { inflightMax }: Pick<ApiSettings, 'inflightMax'>,
 ): void {
   let inflight = 0
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
+    // Busy is not dead: a supervisor that asks must not be told to kill what works.
+    if (request.routeOptions.url === '/healthz') return
     if (inflight >= inflightMax) throw new OverloadedError(inflightMax)
     inflight++
     // Also when the client went away.

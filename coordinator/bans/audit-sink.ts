@@ -15,3 +15,12 @@ export type AuditSink = (entry: AuditEntry) => Promise<void>
 
 /** For a coordinator without an audit log, and for tests. */
 export const noAudit: AuditSink = async () => undefined
+
+/** The audit log as a sink: what an act was done to is one of its facts there. */
+export function sinkOf(log: {
+  record(
+    acts: readonly Readonly<{ kind: string; by: string; facts: AuditEntry['facts'] }>[],
+  ): Promise<void>
+}): AuditSink {
+  return ({ act, by, subject, facts }) => log.record([{ kind: act, by, facts: { subject, ...facts } }])
+}

@@ -1,5 +1,5 @@
 /** Bans: who is refused, why and until when; the signed list, and how it is made known. */
-export { type AuditEntry, type AuditSink, noAudit } from './audit-sink.ts'
+export { type AuditEntry, type AuditSink, noAudit, sinkOf } from './audit-sink.ts'
 export { type BanBook, type BanBookComponents, type BanChange, openBanBook } from './ban-book.ts'
 export { BanNotFoundError } from './errors.ts'
 export { type SpreadBansComponents, spreadBans } from './spread-bans.ts'

@@ -5,6 +5,7 @@ export {
   createOrderSigner,
   type OrderSigner,
   type OrderSignerComponents,
+  orderHash,
   type SignedAllocation,
   ticketMs,
 } from './order-signer.ts'

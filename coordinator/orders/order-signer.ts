@@ -2,7 +2,7 @@
  * Builds and signs what goes out under the coordinator's order key: allocations, tickets,
  * revocations. It decides nothing: who, where and which epoch are given.
  */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type {
   BundleId,
   Fence,
@@ -76,6 +76,11 @@ export type OrderSignerComponents = Readonly<{
   nowMs: () => number
   leaseMs: number
 }>
+
+/** Names an order in the audit log: hex SHA-256 of the bytes that were signed. */
+export function orderHash({ payload }: Signed): string {
+  return createHash('sha256').update(payload).digest('hex')
+}
 
 export function createOrderSigner(components: OrderSignerComponents): OrderSigner {
   const { signer, network, term, nowMs, leaseMs } = components

@@ -12,6 +12,7 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import type { Groups } from '../groups/index.ts'
+import type { Metering } from '../ledger/index.ts'
 import { type OrderSigner, ticketMs } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { hasLeft, isFinal, type NodeView, renewable } from '../slots/index.ts'
@@ -31,10 +32,12 @@ export function createLeaseRenewals(
     signer: Pick<OrderSigner, 'ticket'>
     sessions: Pick<Sessions, 'nodes'>
     groups: Pick<Groups, 'byId'>
+    /** Absent: nothing is charged, as in tests. */
+    metering?: Pick<Metering, 'look'>
     nowMs: () => number
   }>,
 ): LeaseRenewals {
-  const { book, signer, sessions, groups, nowMs } = components
+  const { book, signer, sessions, groups, metering, nowMs } = components
   const tickets = new Map<SlotId, Readonly<{ fence: Fence; expiresMs: number }>>()
 
   const hasTicket = (slot: SlotId, fence: Fence, helloMs: number): boolean => {
@@ -49,13 +52,17 @@ export function createLeaseRenewals(
   }
   const renewals: LeaseRenewals = {
     renew(peer, { instances }) {
-      const leaseEndMs = nowMs() + leaseMs
+      const atMs = nowMs()
+      const leaseEndMs = atMs + leaseMs
       const renewed: Renewal[] = []
       const node = sessions.nodes.get(peer)
-      for (const { slot, placement, isNewest } of renewable(peer, instances, book)) {
+      for (const { slot, placement, state, isNewest } of renewable(peer, instances, book)) {
         if (node && hasLeft(node, slot)) continue
         const { fence, bundle } = placement
-        if (isNewest) book.setLease(slot, fence, leaseEndMs)
+        if (isNewest) {
+          book.setLease(slot, fence, leaseEndMs)
+          metering?.look(slot, placement, state, atMs)
+        }
         const renewal: Renewal = { slot, ...fence, leaseEndMs }
         if (isNewest && !hasTicket(slot, fence, node?.helloMs ?? 0)) {
           const { ticket, expiresMs } = signer.ticket(peer, bundle)

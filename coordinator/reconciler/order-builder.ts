@@ -1,10 +1,11 @@
 /** From "this slot goes to that node" to a signed order and the placement that records it. */
 import { randomUUID } from 'node:crypto'
-import type { BundleId, InstanceId, PeerId } from '../../protocol/ids.ts'
+import { type BundleId, type InstanceId, type PeerId, parseSlotId } from '../../protocol/ids.ts'
 import { type AllocationSecrets, allocationCodec } from '../../protocol/orders/index.ts'
 import { BadRecipientKeyError } from '../../protocol/sealing/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
 import type { ImageManifest, Images } from '../images/index.ts'
+import type { BillingTerms, DrawTerms } from '../ledger/index.ts'
 import type { OrderSigner, SignedAllocation } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import { type Leaving, nextFence, type Placement, type SlotRecord } from '../slots/index.ts'
@@ -34,7 +35,9 @@ export type OrderBuilderComponents = Readonly<{
   sessions: Pick<Sessions, 'takeKey' | 'giveBackKey'>
   holders: Pick<Holders, 'hintsFor'>
   images: Pick<Images, 'bundleOf' | 'bundle' | 'manifestOf' | 'openBlobs'>
-  groups: Pick<Groups, 'openEnv'>
+  groups: Pick<Groups, 'openEnv' | 'byId'>
+  /** What an instance costs; absent: nothing, as in tests. */
+  drawTerms?: DrawTerms
   /** For display. */
   wallMs: () => number
 }>
@@ -45,11 +48,13 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
   const placed = (
     spec: Omit<Placement, 'order' | 'issuedMs' | 'acceptUntilMs' | 'state' | 'stateSinceMs'>,
     signed: SignedAllocation,
+    billing: BillingTerms | undefined,
   ): BuiltOrder => {
     const { order, issuedMs, acceptUntilMs } = signed
     const placement: Placement = {
       ...spec,
       ...{ order, issuedMs, acceptUntilMs, state: 'ordered', stateSinceMs: wallMs() },
+      ...(billing ? { billing } : {}),
     }
     return { placement, signed }
   }
@@ -57,7 +62,7 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
   /** A new epoch for a container that is there. */
   const goingOn = (
     record: SlotRecord,
-    { node, instance, version, bundle, resources, order, deletionCost }: Placement,
+    { node, instance, version, bundle, resources, order, deletionCost, billing }: Placement,
     asked: Readonly<{ restartNow?: boolean }> = {},
   ): BuiltOrder => {
     const old = allocationCodec.decode(order.payload)
@@ -67,7 +72,11 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
       ...{ fence, slot: record.slot, node, instance, bundle, resources, sealed, ...asked },
       ...{ restart, lostAfterMs, orphanAfterMs, strict, hints: holders.hintsFor(bundle, node) },
     })
-    const built = placed({ fence, node, instance, version, bundle, resources }, signed)
+    // An order of before a restore brings no terms: it costs what it would if it were placed now.
+    const group = billing ? undefined : groups.byId(parseSlotId(record.slot).group)
+    const drawn = group && components.drawTerms?.(group, { node, gpuUuids: resources.gpuUuids })
+    const spec = { fence, node, instance, version, bundle, resources }
+    const built = placed(spec, signed, billing ?? drawn)
     if (deletionCost === undefined) return built
     return { ...built, placement: { ...built.placement, deletionCost } }
   }
@@ -112,7 +121,9 @@ export function createOrderBuilder(components: OrderBuilderComponents): OrderBui
           restart: group.restartPolicy,
           ...extension,
         })
-        return placed({ fence, node, instance, version: group.version, bundle, resources }, signed)
+        const billing = components.drawTerms?.(group, { node, gpuUuids })
+        const spec = { fence, node, instance, version: group.version, bundle, resources }
+        return placed(spec, signed, billing)
       } catch (error) {
         // An order that can never be made is tried again and again: it must not use up the keys.
         if (!(error instanceof BadRecipientKeyError)) sessions.giveBackKey(node, oneTimeKey)

@@ -5,6 +5,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { describeError } from '../../protocol/errors.ts'
 import {
+  compareFence,
   type Fence,
   type GroupId,
   type PeerId,
@@ -12,7 +13,10 @@ import {
   type SlotId,
 } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
+import type { AuditAct } from '../audit/index.ts'
 import type { GroupRecord, Groups } from '../groups/index.ts'
+import type { Metering } from '../ledger/index.ts'
+import { orderHash } from '../orders/index.ts'
 import {
   applyAction,
   emptySlot,
@@ -43,6 +47,9 @@ export type PlanApplierComponents = Readonly<{
   /** Coordinator's time. */
   nowMs: () => number
   wallMs: () => number
+  stats?: { allocations: number }
+  /** Absent: nothing is charged, as in tests. */
+  metering?: Pick<Metering, 'look' | 'end'>
   logger: Logger
 }>
 
@@ -132,6 +139,17 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
     logger.info({ group }, 'a deleted group is gone')
   }
 
+  /** Tells the meters what became of the epoch that `before` had. */
+  const meter = ({ slot, placement: old }: SlotRecord, atMs: number): void => {
+    const placement = book.slots.get(slot)?.placement
+    if (!old) return
+    if (!placement || compareFence(placement.fence, old.fence) !== 0) {
+      components.metering?.end(slot, old, atMs)
+    } else if (placement.state !== old.state) {
+      components.metering?.look(slot, placement, placement.state, atMs)
+    }
+  }
+
   return {
     async apply(actions) {
       const changed: Changed = new Map()
@@ -144,7 +162,12 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
         const orders = built.splice(0)
         fresh.clear()
         if (records.length === 0) return
-        const commit = book.commit(records).then(() => send(orders))
+        const atMs = nowMs()
+        const before = records.map(({ slot }) => book.slots.get(slot))
+        const commit = book.commit(records, orders.map(allocationAct)).then(() => {
+          for (const record of before) if (record) meter(record, atMs)
+          send(orders)
+        })
         commit.catch(() => {}) // It is awaited below; until then nobody else would hear of it.
         commits.push(commit)
       }
@@ -154,6 +177,7 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
           renewals.ticketGiven(slot, placement.fence, signed.ticketExpiresMs)
           deliveries.order(slot, placement)
         }
+        if (components.stats) components.stats.allocations += orders.length
       }
       book.mark(actions.filter(changesEpoch).map(({ slot }) => slot))
       let ordered = 0
@@ -193,6 +217,12 @@ export function createPlanApplier(components: PlanApplierComponents): PlanApplie
 
 function isOrdering(action: SlotAction | RestartAction): action is Ordering {
   return action.do === 'allocate' || action.do === 'readopt' || action.do === 'restart'
+}
+
+function allocationAct([slot, { placement }]: readonly [SlotId, BuiltOrder]): AuditAct {
+  const { node, instance, fence, order } = placement
+  const facts = { slot, node, instance, ...fence, order: orderHash(order) }
+  return { kind: 'allocation', by: 'coordinator', facts }
 }
 
 /** Which epoch, on which node, an action is about; for the log. */

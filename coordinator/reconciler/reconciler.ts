@@ -16,8 +16,10 @@ import {
 } from '../../protocol/ids.ts'
 import type { Logger } from '../../protocol/log/index.ts'
 import { newerVersionReason } from '../../protocol/orders/index.ts'
+import type { AuditRecorder } from '../audit/index.ts'
 import type { Groups } from '../groups/index.ts'
 import type { Images } from '../images/index.ts'
+import type { Metering } from '../ledger/index.ts'
 import type { OrderSigner } from '../orders/index.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { LeaseNumbers, SlotRecord, SlotsInput } from '../slots/index.ts'
@@ -37,6 +39,17 @@ import { Planner } from './planner.ts'
 import type { Settling } from './settling.ts'
 import type { SlotBook } from './slot-book.ts'
 import { createTargets, type Targets } from './targets.ts'
+
+/** Counts since the start. */
+export type ReconcilerStats = {
+  passes: number
+  /** Of all passes together, and of the newest. */
+  passMs: number
+  lastPassMs: number
+  allocations: number
+  revocations: number
+  renewals: number
+}
 
 export interface Reconciler {
   /** Something changed: look soon. */
@@ -58,6 +71,7 @@ export interface Reconciler {
   readonly settled: boolean
   /** The brake is on: nothing silent is replaced. */
   readonly holding: boolean
+  readonly stats: Readonly<ReconcilerStats>
   start(): void
   stop(): Promise<void>
 }
@@ -77,6 +91,10 @@ export type ReconcilerComponents = Readonly<{
   /** Whether a security review keeps the group from new instances. */
   isHeld: (group: GroupId) => boolean
   /** Coordinator's time. */
+  /** Absent: nothing is recorded, as in tests. */
+  audit?: AuditRecorder
+  /** Absent: nothing is charged, as in tests. */
+  metering?: Pick<Metering, 'look' | 'end'>
   nowMs: () => number
   wallMs: () => number
   clock: Clock
@@ -104,6 +122,10 @@ class Loop implements Reconciler {
   readonly #deliveries: Deliveries
   readonly #applier: PlanApplier
   readonly #requests: InstanceRequests
+  readonly stats: ReconcilerStats = {
+    ...{ passes: 0, passMs: 0, lastPassMs: 0 },
+    ...{ allocations: 0, revocations: 0, renewals: 0 },
+  }
   readonly #stopped = new AbortController()
   readonly #planner: Planner
   readonly #targets: Targets
@@ -136,9 +158,11 @@ class Loop implements Reconciler {
       if (was) parts.holders.touch(was.node)
     })
     this.#renewals = createLeaseRenewals(numbers, parts)
-    this.#deliveries = createDeliveries(parts)
+    const { stats } = this
+    this.#deliveries = createDeliveries({ ...parts, stats })
     this.#applier = createPlanApplier({
       ...parts,
+      stats,
       deliveries: this.#deliveries,
       renewals: this.#renewals,
       leaseEndMs: (slot) => this.#leaseEnd(slot),
@@ -192,7 +216,9 @@ class Loop implements Reconciler {
   }
 
   renew(peer: PeerId, beat: Pick<Beat, 'instances'>): readonly Renewal[] {
-    return this.#renewals.renew(peer, beat)
+    const renewed = this.#renewals.renew(peer, beat)
+    this.stats.renewals += renewed.length
+    return renewed
   }
 
   ask(instance: InstanceId, request: InstanceRequest): Promise<void> {
@@ -215,6 +241,8 @@ class Loop implements Reconciler {
     const { signal } = this.#stopped
     while (!signal.aborted) {
       this.#kicked = false
+      // Told, never acted upon; the boot clock ticks each 10 ms only.
+      const startMs = performance.now()
       try {
         await this.#tick()
       } catch (error) {
@@ -222,6 +250,9 @@ class Loop implements Reconciler {
         logger.error({ error }, 'a reconcile round failed')
         this.#planner.touchAll()
       }
+      this.stats.passes += 1
+      this.stats.lastPassMs = performance.now() - startMs
+      this.stats.passMs += this.stats.lastPassMs
       this.#nap = new AbortController()
       const sleep = (ms: number, nap: AbortSignal): Promise<void> =>
         clock.sleep(ms, { signal: AbortSignal.any([signal, nap]) }).catch(() => undefined)

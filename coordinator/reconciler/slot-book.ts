@@ -13,6 +13,7 @@ import {
 } from '../../protocol/ids.ts'
 import { collection, type Store } from '../../protocol/store/index.ts'
 import { CountSchema } from '../../protocol/wire/index.ts'
+import type { AuditAct, AuditRecorder } from '../audit/index.ts'
 import { type SlotRecord, SlotRecordSchema } from '../slots/index.ts'
 import { nodesOf } from './plan-index.ts'
 
@@ -38,8 +39,8 @@ export interface SlotBook {
   /** Nothing of these is renewed from now on, until `commit` or `unmark`. */
   mark(slots: Iterable<SlotId>): void
   unmark(): void
-  /** All records or none; durable when it resolves. */
-  commit(records: readonly SlotRecord[]): Promise<void>
+  /** All records or none, with the acts that they are; durable when it resolves. */
+  commit(records: readonly SlotRecord[], acts?: readonly AuditAct[]): Promise<void>
   isRetired(group: GroupId): boolean
   /** Clears the group's slots for good. */
   retire(group: GroupId, wallMs: number): Promise<void>
@@ -48,7 +49,11 @@ export interface SlotBook {
   setLease(slot: SlotId, fence: Fence, endMs: number): void
 }
 
-export async function openSlotBook({ store }: { readonly store: Store }): Promise<SlotBook> {
+/** @param parts.audit absent: nothing is recorded, as in tests. */
+export async function openSlotBook({
+  store,
+  audit = { record: (_acts, operations = []) => store.batch(operations) },
+}: Readonly<{ store: Store; audit?: AuditRecorder }>): Promise<SlotBook> {
   const records = collection(store, 'slots', SlotRecordSchema)
   const retired = collection(store, 'retired-groups', Type.Object({ atMs: CountSchema() }))
   const slots = new Map<SlotId, SlotRecord>()
@@ -119,8 +124,9 @@ export async function openSlotBook({ store }: { readonly store: Store }): Promis
       for (const slot of marked) changing.add(slot)
     },
     unmark: () => changing.clear(),
-    async commit(changed) {
-      await store.batch(changed.map((record) => records.putOperation(record.slot, record)))
+    async commit(changed, acts = []) {
+      const operations = changed.map((record) => records.putOperation(record.slot, record))
+      await audit.record(acts, operations)
       for (const record of changed) put(record)
     },
     isRetired: (group) => retiredGroups.has(group),

@@ -20,6 +20,7 @@ import {
   TermSchema,
   TimeMsSchema,
 } from '../../protocol/wire/index.ts'
+import { BillingTermsSchema } from '../ledger/terms.ts'
 
 const FenceSchema = Type.Object({ term: TermSchema, epoch: EpochSchema })
 
@@ -35,6 +36,8 @@ const placementFields = {
   version: CountSchema(),
   bundle: BundleIdSchema,
   resources: ResourcesSchema,
+  /** What it costs, frozen when it was placed; absent: nothing is charged. */
+  billing: Type.Optional(BillingTermsSchema),
   /** The signed allocation, byte for byte: redelivery must be identical. */
   order: SignedSchema,
   issuedMs: TimeMsSchema,

@@ -16,6 +16,8 @@ export type RenewalContext = Readonly<{
 export type Renewable = Readonly<{
   slot: SlotId
   placement: Placement
+  /** As the beat shows it. */
+  state: InstanceReport['state']
   /** Not so for one that runs on until its newer version does. */
   isNewest: boolean
 }>
@@ -34,10 +36,11 @@ export function renewable(
     const isIt = (at: Placement): boolean =>
       at.node === node && compareFence(report, at.fence) === 0
     const { placement, leaving } = record
-    if (placement && isIt(placement)) renewed.push({ slot, placement, isNewest: true })
+    const { state } = report
+    if (placement && isIt(placement)) renewed.push({ slot, placement, state, isNewest: true })
     // One that the plan ends, because the slot is not wanted, is revoked before its lease is over.
     const old = leaving.find((one) => isIt(one) && runsOn(one, record, true))
-    if (old) renewed.push({ slot, placement: old, isNewest: false })
+    if (old) renewed.push({ slot, placement: old, state, isNewest: false })
   }
   return renewed
 }

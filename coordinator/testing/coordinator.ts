@@ -16,6 +16,7 @@ import {
 import { createSigner } from '../../protocol/signing/index.ts'
 import { createAnswerCheck, type OpenApi } from '../api/answers.fixture.ts'
 import { run } from '../index.ts'
+import { defaultPrices } from '../ledger/ledger.fixture.ts'
 import type { LeaseNumbers } from '../slots/index.ts'
 
 /** Short, so that a lapse takes a second or two of a test's time. */
@@ -63,6 +64,8 @@ export type TestAnswer = Readonly<{ status: number; body: Record<string, unknown
 
 export type TestCoordinator = Readonly<{
   addresses: readonly string[]
+  /** URL, when asked for. */
+  metrics: string | undefined
   /** `http://127.0.0.1:port` */
   origin: string
   request(method: string, path: string, body?: unknown): Promise<TestAnswer>
@@ -81,6 +84,7 @@ export async function startCoordinator(
     numbers?: LeaseNumbers
     logger?: Logger
     countriesFile?: string
+    metrics?: boolean
   }> = {},
 ): Promise<TestCoordinator> {
   const controller = new AbortController()
@@ -93,6 +97,8 @@ export async function startCoordinator(
       announce: [],
       caches: [...(init.caches ?? [])],
       api: { host: '127.0.0.1', port: 0, ratePerMinute: 0, trustProxy: false },
+      metrics: { enabled: init.metrics ?? false, host: '127.0.0.1', port: 0, names: [] },
+      prices: defaultPrices,
       tenants: ['default/default'],
       replicasQuota: 1_000,
       reconnectWindowMs: init.reconnectWindowMs ?? 3_000,
@@ -135,6 +141,7 @@ export async function startCoordinator(
   }
   return {
     addresses: info.addresses as string[],
+    metrics: info.metrics as string | undefined,
     origin,
     request: (method, path, body) => send(`${info.baseUrl}${path}`, apiKey, method, body),
     admin: (method, path, body) => send(`${origin}/api/admin${path}`, adminKey, method, body),

@@ -36,6 +36,8 @@ export const WelcomeSchema = Type.Object({
   observedAddr: TextSchema(512),
   /** Name of the chef that this node belongs to. */
   chef: Type.Optional(TextSchema(63)),
+  /** The newest head of the audit log. */
+  auditHead: Type.Optional(SignedSchema),
 })
 export type Welcome = Static<typeof WelcomeSchema>
 
@@ -89,6 +91,8 @@ const ClaimAnswerSchema = Type.Object({
   refusal: Type.Optional(FaultSchema),
 })
 export type ClaimAnswer = Static<typeof ClaimAnswerSchema>
+/** A newer head of the audit log, signed; seldom, and only when there is one. */
+const AuditHeadMessageSchema = Type.Object({ type: Type.Literal('audit-head'), head: SignedSchema })
 
 /** The last word before the coordinator closes the stream. */
 const RefusedSchema = Type.Object({ type: Type.Literal('refused'), fault: FaultSchema })
@@ -105,6 +109,7 @@ export const DownMessageSchema = Type.Union([
   DropBundleSchema,
   SecurityTakenSchema,
   ClaimAnswerSchema,
+  AuditHeadMessageSchema,
   RefusedSchema,
 ])
 /** From the coordinator to a node or a cache. */

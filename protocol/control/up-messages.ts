@@ -3,6 +3,7 @@
  * runs, so no step relies on an earlier message.
  */
 import Type, { type Static } from 'typebox'
+import { AuditProofSchema } from '../audit/index.ts'
 import {
   BundleIdSchema,
   CountSchema,
@@ -55,6 +56,8 @@ export const HelloSchema = Type.Object({
   bundles: ListSchema(BundleIdSchema, bundlesMax),
   /** Bundles held in part, so that what no group refers to any more is not kept for ever. */
   partial: Type.Optional(ListSchema(BundleIdSchema, bundlesMax)),
+  /** The newest head of the audit log that it was shown: a coordinator that lost entries learns it. */
+  auditHead: Type.Optional(AuditProofSchema),
 })
 export type Hello = Static<typeof HelloSchema>
 

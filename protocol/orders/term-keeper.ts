@@ -20,7 +20,14 @@ export function openTermCertificate(
   return certificate
 }
 
-type OrderKind = 'allocation' | 'revocation' | 'ticket' | 'roster' | 'ban-list' | 'pulse'
+type OrderKind =
+  | 'allocation'
+  | 'revocation'
+  | 'ticket'
+  | 'roster'
+  | 'ban-list'
+  | 'pulse'
+  | 'audit-head'
 
 export interface TermKeeper {
   readonly network: NetworkId

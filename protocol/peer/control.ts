@@ -3,6 +3,7 @@
  * time, secret and lists, and moves to another coordinator when a new term names one. The owner
  * brings what it holds and handles what is meant for it.
  */
+import { AuditSplitError } from '../audit/index.ts'
 import type { Clock } from '../clock.ts'
 import {
   type Beat,
@@ -20,6 +21,7 @@ import type { Logger } from '../log/index.ts'
 import { isRelayed, type Mesh } from '../mesh/index.ts'
 import type { PulseKeeper } from '../pulse/index.ts'
 import type { Signed } from '../wire/index.ts'
+import type { PeerAuditHeads } from './audit-heads.ts'
 import type { BanFeed } from './ban-feed.ts'
 import type { PeerLists } from './lists.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
@@ -52,7 +54,10 @@ export type PeerControlHandlers = Readonly<{
   onDown?(): void
 }>
 /** What is not handled here. */
-export type OwnMessage = Exclude<DownMessage, Welcome | BeatAnswer | { readonly type: 'lists' }>
+export type OwnMessage = Exclude<
+  DownMessage,
+  Welcome | BeatAnswer | { readonly type: 'lists' | 'audit-head' }
+>
 
 export type PeerControlInit = Readonly<{
   role: Hello['role']
@@ -70,6 +75,7 @@ export type PeerControlComponents = Readonly<{
   time: CoordinatorTime
   lists: PeerLists
   bans: Pick<BanFeed, 'take'>
+  auditHeads: PeerAuditHeads
   keys: OneTimeKeys
   pulses: PulseKeeper
   clock: Clock
@@ -87,7 +93,7 @@ export function createPeerControl(
   components: PeerControlComponents,
 ): ControlLink {
   const { handlers } = init
-  const { mesh, term, time, lists, bans, keys, pulses, clock, logger } = components
+  const { mesh, term, time, lists, auditHeads, bans, keys, pulses, clock, logger } = components
   const { keeper } = term
   let stopped = false
   let coordinator: PeerId = keeper.coordinator
@@ -126,6 +132,13 @@ export function createPeerControl(
       logger.error({ error }, 'the coordinator sent a list that cannot be taken')
     })
     if (offered.banNews) void bans.take(offered.banNews, coordinator)
+  }
+  /** A contradiction is told and kept; work goes on, because a tenant's containers are not to blame. */
+  const takeAuditHead = (head: Signed): void => {
+    auditHeads.take(head).catch((error: unknown) => {
+      const isSplit = error instanceof AuditSplitError
+      logger.error({ error }, isSplit ? error.message : 'an audit head cannot be taken')
+    })
   }
   const takeRefill = (wanted: number): void => {
     if (wanted === 0 || refilling || refill) return
@@ -173,6 +186,7 @@ export function createPeerControl(
       held,
       bundles,
       ...(partial ? { partial } : {}),
+      ...(auditHeads.newest ? { auditHead: auditHeads.newest } : {}),
     }
   }
   const open = (): ControlLink =>
@@ -192,6 +206,7 @@ export function createPeerControl(
             time.take(welcome.timeMs, sentMs)
             init.onSecret(welcome.dhtSecret)
             await lists.take(welcome)
+            if (welcome.auditHead) takeAuditHead(welcome.auditHead)
             await handlers.onUp?.(welcome, sentMs)
           },
           beat() {
@@ -213,6 +228,7 @@ export function createPeerControl(
           },
           onMessage(message) {
             if (message.type === 'lists') takeLists(message)
+            else if (message.type === 'audit-head') takeAuditHead(message.head)
             else handlers.onMessage(message)
           },
           onDown: () => handlers.onDown?.(),

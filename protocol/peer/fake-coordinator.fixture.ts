@@ -2,8 +2,10 @@
  * The coordinator's end of control streams for tests: real libp2p on loopback, real signatures, and
  * no mind of its own. A test says what it signs and sends, and reads what peers said.
  */
+
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { auditHeadCodec } from '../audit/index.ts'
 import {
   controlLimits,
   controlProtocol,
@@ -57,6 +59,8 @@ export interface FakeCoordinator {
   /** The next term under the root key; `coordinator` of another fake takes over. */
   certify(term: number, coordinator: PeerId, orderKey: Uint8Array): Signed
   readonly orderKey: Uint8Array
+  /** A head of an audit log whose entry `number` hashes to so many `fill`s. */
+  auditHead(number: number, fill: number): Signed
   certificate: Signed
   readonly timeMs: () => number
   stop(): Promise<void>
@@ -230,6 +234,10 @@ async function serve({ mesh, network, term, ...seeds }: Parts): Promise<FakeCoor
     setBans(peers) {
       bans = signBans(peers)
       return bans
+    },
+    auditHead(number, fill) {
+      const head = { ...facts(), number, hash: new Uint8Array(32).fill(fill) }
+      return orders.sign('audit-head', auditHeadCodec.encode(head))
     },
     certify(next, coordinator, orderKey) {
       const certificate = { ...facts(), term: next as Term, coordinator, orderKey }

@@ -1,4 +1,5 @@
 /** A peer: what a node and a cache have in common before they do anything of their own. */
+export { readKeptHead } from './audit-heads.ts'
 export type { PeerControlHandlers, PeerFacts, PeerState } from './control.ts'
 export { openPeerLists, type PeerLists } from './lists.ts'
 export { createMisbehaviourLog, type MisbehaviourLog } from './misbehaviour-log.ts'

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { openAuditProof } from '../audit/index.ts'
 import { systemClock } from '../clock.ts'
 import { errorCode } from '../errors.ts'
 import type { BundleId, PeerId } from '../ids.ts'
@@ -88,6 +89,27 @@ describe('protocol/peer', function () {
     expect(await readdir(join(runDir, 'keys'))).to.have.length(4)
     const error = await peer.keys.ring.open(sealed).catch((cause: unknown) => cause)
     expect(errorCode(error)).to.equal('UNSEAL_FAILED')
+  })
+
+  it('keeps the newest audit head, tells it in its hello, and keeps the proof of two pasts', async () => {
+    const peer = await open()
+    await connect(peer)
+    const show = (number: number, fill: number) =>
+      coordinator.send(peer.id, { type: 'audit-head', head: coordinator.auditHead(number, fill) })
+    const helloAfter = async (hellos: number) => {
+      coordinator.hangUp(peer.id)
+      return await coordinator.hears('hello', ({ auditHead }) => auditHead !== undefined, hellos)
+    }
+    await show(5, 1)
+    await show(9, 1)
+    // Another past: the same entry, another hash.
+    await show(9, 2)
+    const contradiction = async () =>
+      (await Array.fromAsync(store.entries({ prefix: 'peer-audit/contradiction' }))).length
+    while ((await contradiction()) === 0) await new Promise((resolve) => setImmediate(resolve))
+    const { auditHead } = await helloAfter(coordinator.said.length)
+    const { number, hash } = openAuditProof(auditHead!, coordinator.network)
+    expect([number, hash[0]]).to.deep.equal([9, 1])
   })
 
   it('tells its capacity in the hello, and in a beat only when it has changed', async () => {

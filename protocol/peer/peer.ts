@@ -22,6 +22,7 @@ import { createPulseKeeper, type PulseKeeper, servePulse } from '../pulse/index.
 import { createKeyRing } from '../sealing/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHolderIndex, type HolderIndex, type VerifyTicket } from '../swarm/index.ts'
+import { openPeerAuditHeads } from './audit-heads.ts'
 import { startBanFeed } from './ban-feed.ts'
 import { createPeerControl, type PeerControlHandlers } from './control.ts'
 import { helpersOf, isDialable, rememberMembers } from './helpers.ts'
@@ -119,6 +120,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
     disconnect(mesh, banned)
   }
   const lists = await openPeerLists({ onBanned: cut }, { store, keeper: term.keeper })
+  const auditHeads = await openPeerAuditHeads({ store, keeper: term.keeper })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: init.keysOffered ?? 16 },
     { ring: createKeyRing({ dir: keysDirOf(init.runDir) }) },
@@ -214,7 +216,7 @@ export async function openPeer(init: PeerInit, components: PeerComponents): Prom
           },
           verdicts: () => reach.verdicts,
         },
-        { mesh, term, time, lists, bans, keys, pulses, clock, random, logger },
+        { mesh, term, time, lists, auditHeads, bans, keys, pulses, clock, random, logger },
       )
       return control
     },

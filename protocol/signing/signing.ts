@@ -20,6 +20,7 @@ export type SignedKind =
   | 'pulse'
   | 'node-keys'
   | 'reach'
+  | 'audit-head'
 
 /** The signature is not that key's over these bytes. Nothing of the payload may be believed. */
 export class BadSignatureError extends PotluckError {

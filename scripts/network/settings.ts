@@ -63,6 +63,8 @@ export async function writeSettings(init: SettingsInit): Promise<Settings> {
       data_dir: at(networkFiles.coordinatorData),
       listen: [address(coordinator)],
       caches: [made.cache],
+      // Several networks may run on one machine.
+      metrics: { port: 0 },
       api: { host: api.host, port: api.port, rate_per_minute: api.ratePerMinute },
     }),
     cache: await write(networkFiles.cacheSettings, {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { adminCommand } from './admin/index.ts'
+import { auditCommand } from './audit.ts'
 import type { CliContext } from './cli-context.ts'
 import { devCommand } from './dev.ts'
 import type { ExitCode } from './exit-codes.ts'
@@ -33,6 +34,7 @@ async function createProgram(args: readonly string[], context: CliContext): Prom
   program.addCommand(networkCommand(context))
   program.addCommand(adminCommand(context))
   program.addCommand(explainCommand(context))
+  program.addCommand(auditCommand(context))
   for (const entry of context.processes) {
     // Only the process that is meant is loaded: it brings libp2p, Docker's client and more.
     const module = args.find((word) => !word.startsWith('-') && word !== 'help') === entry.name

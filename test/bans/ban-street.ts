@@ -7,7 +7,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { noAudit, openBanBook } from '../../coordinator/bans/index.ts'
+import { sinkOf, openBanBook } from '../../coordinator/bans/index.ts'
+import { openAuditLog } from '../../coordinator/audit/index.ts'
+import { createLedger, createPrices } from '../../coordinator/ledger/index.ts'
+import { defaultPrices } from '../../coordinator/ledger/ledger.fixture.ts'
 import { openChefs } from '../../coordinator/chefs/index.ts'
 import { startControlPlane } from '../../coordinator/control-plane.ts'
 import { createGroups } from '../../coordinator/groups/index.ts'
@@ -56,9 +59,13 @@ async function startCoordinator() {
     { store, sealer, signer: orderSigner, ...certificate, nowMs },
   )
   const { network, term } = certificate
+  const audit = await openAuditLog(
+    { network, term, certificate: made.network.certificate },
+    { store, signer: orderSigner, nowMs, logger },
+  )
   const book = await openBanBook({
     ...{ store, signer: orderSigner, network, term, clock: systemClock, nowMs },
-    ...{ isTrusted: () => false, audit: noAudit, logger },
+    ...{ isTrusted: () => false, audit: sinkOf(audit), logger },
   })
   const mesh = await createMesh(
     {
@@ -72,6 +79,7 @@ async function startCoordinator() {
     {
       ...{ network: made.network, certificate, numbers: defaultLeaseNumbers, probationMs: 0 },
       countries: [],
+      chefPercent: 0,
       householdLimits: { nodesMax: 1_000, allocationsMax: 1_000 },
     },
     {
@@ -84,8 +92,10 @@ async function startCoordinator() {
         groups,
         orderSigner,
         chefs: await openChefs({ store }),
+        ledger: createLedger(defaultPrices, { store, nowMs }),
+        prices: createPrices(defaultPrices),
       },
-      ...{ clock: systemClock, nowMs, wallMs: nowMs, audit: noAudit, logger },
+      ...{ clock: systemClock, nowMs, wallMs: nowMs, audit, logger },
       onSlot: () => undefined,
     },
   )

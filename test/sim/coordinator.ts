@@ -2,7 +2,8 @@
  * The coordinator of the simulation: its control plane whole, over a simulated disk and host. What
  * it promised is read from its own records; what it knows is not helped by the world.
  */
-import { noAudit, openBanBook } from '../../coordinator/bans/index.ts'
+import { openAuditLog } from '../../coordinator/audit/index.ts'
+import { openBanBook, sinkOf } from '../../coordinator/bans/index.ts'
 import { openChefs } from '../../coordinator/chefs/index.ts'
 import { type ControlPlane, startControlPlane } from '../../coordinator/control-plane.ts'
 import {
@@ -11,6 +12,8 @@ import {
   type GroupRecord,
   type Groups,
 } from '../../coordinator/groups/index.ts'
+import { createLedger, createPrices } from '../../coordinator/ledger/index.ts'
+import { defaultPrices as prices } from '../../coordinator/ledger/ledger.fixture.ts'
 import { type Lists, openLists } from '../../coordinator/orders/index.ts'
 import { defaultLeaseNumbers } from '../../coordinator/reconciler/index.ts'
 import { createSealer } from '../../coordinator/secrets/index.ts'
@@ -98,35 +101,28 @@ export class SimCoordinator {
       { caches },
       { store, sealer, signer: orderSigner, ...certificate, nowMs },
     )
+    const { network: id, term } = certificate
+    const audit = await openAuditLog(
+      { network: id, term, certificate: network.certificate },
+      { store, signer: orderSigner, nowMs, logger },
+    )
     const bans = await openBanBook({
-      ...{ store, signer: orderSigner, network: certificate.network, term: certificate.term },
-      ...{ clock, nowMs, audit: noAudit, logger },
+      ...{ store, signer: orderSigner, network: id, term },
+      ...{ clock, nowMs, audit: sinkOf(audit), logger },
       isTrusted: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
     })
     const host = internet.host({ peer: identity.peer, machine, life })
     this.#plane = await startControlPlane(
       {
-        network,
-        certificate,
-        numbers: defaultLeaseNumbers,
-        probationMs,
-        householdLimits,
-        countries: [],
+        ...{ network, certificate, numbers: defaultLeaseNumbers, probationMs, householdLimits },
+        ...{ countries: [], chefPercent: prices.chefPercent },
       },
       {
-        ...{
-          store,
-          sealer,
-          mesh: host.mesh,
-          lists,
-          bans,
-          groups,
-          orderSigner,
-          audit: noAudit,
-          chefs: await openChefs({ store }),
-        },
-        ...{ clock, nowMs, wallMs, logger },
-        onSlot: () => undefined,
+        ...{ store, sealer, mesh: host.mesh, lists, bans, groups, orderSigner, audit },
+        ...{ clock, nowMs, wallMs, logger, onSlot: () => undefined },
+        chefs: await openChefs({ store }),
+        ledger: createLedger(prices, { store, nowMs }),
+        prices: createPrices(prices),
       },
     )
     this.#groups = groups

@@ -11,6 +11,7 @@ import {
 import type { Identity } from '../../protocol/identity/index.ts'
 import { silentLogger } from '../../protocol/log/index.ts'
 import type { Network } from '../../protocol/network/index.ts'
+import { openPeerAuditHeads } from '../../protocol/peer/audit-heads.ts'
 import { startBanFeed } from '../../protocol/peer/ban-feed.ts'
 import { createPeerControl, type PeerControlHandlers } from '../../protocol/peer/control.ts'
 import { openPeerLists } from '../../protocol/peer/lists.ts'
@@ -44,6 +45,7 @@ export async function openSimPeer(init: SimPeerInit) {
   const logger = silentLogger
   const term = await openPeerTerm(network, { store })
   const lists = await openPeerLists({}, { store, keeper: term.keeper })
+  const auditHeads = await openPeerAuditHeads({ store, keeper: term.keeper })
   const time = createCoordinatorTime({ clock })
   const keys = createOneTimeKeys(
     { identity, network: network.network, freshCount: keysOffered },
@@ -66,7 +68,7 @@ export async function openSimPeer(init: SimPeerInit) {
           onSecret: () => undefined,
           verdicts: () => [],
         },
-        { mesh, term, time, lists, bans, keys, pulses, clock, random, logger },
+        { mesh, term, time, lists, auditHeads, bans, keys, pulses, clock, random, logger },
       )
       return link
     },

@@ -7,12 +7,14 @@ import Type from 'typebox'
 import type { AddressPolicy } from '../../../protocol/address/index.ts'
 import type { Endpoints } from '../../endpoints/index.ts'
 import type { ControlPlaneView, Groups } from '../../groups/index.ts'
+import type { Prices } from '../../ledger/index.ts'
 import type { Queues } from '../../queues/index.ts'
 import type { SystemLog } from '../../system-log/index.ts'
 import type { Tenants } from '../../tenants/index.ts'
 import type { WebhookSecretKeys } from '../../webhooks/index.ts'
 import { ProblemSchema } from '../problems.ts'
 import type { ApiSettings } from '../settings.ts'
+import type { BillingDesk } from './billing.ts'
 
 export type RouteContext = Readonly<{
   groups: Groups
@@ -25,6 +27,8 @@ export type RouteContext = Readonly<{
   /** Where addresses that tenants name may lead. */
   addresses: AddressPolicy
   settings: ApiSettings
+  prices: Prices
+  billing: BillingDesk
 }>
 
 export type ApiInstance = FastifyInstance<

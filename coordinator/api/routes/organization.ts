@@ -10,15 +10,12 @@ import {
   type RouteContext,
 } from './context.ts'
 
-/** No prices yet: nothing is charged. */
-const prices = (['high', 'medium', 'low', 'batch'] as const).map((priority) => ({
-  priority,
-  price: '0',
-}))
+const priorities = ['high', 'medium', 'low', 'batch'] as const
+const microsPerUnit = 1_000_000
 
 export function organizationRoutes(
   app: ApiInstance,
-  { groups, tenants, settings }: RouteContext,
+  { groups, tenants, settings, prices }: RouteContext,
 ): void {
   app.get(
     `${paths.organization}/gpu-classes`,
@@ -33,9 +30,14 @@ export function organizationRoutes(
     },
     async (request) => {
       tenants.organization(callerOf(request), request.params.organization_name)
-      const items = gpuClasses.map(({ id, name }) => {
-        return { id, name, prices, gpu_class_type: 'community' as const }
-      })
+      const items = gpuClasses.map((gpuClass) => ({
+        ...{ id: gpuClass.id, name: gpuClass.name, gpu_class_type: 'community' as const },
+        // Of the card alone, an hour, in whole units as the contract has it.
+        prices: priorities.map((priority) => {
+          const micros = prices.gpuMicrosPerHour(gpuClass, priority)
+          return { priority, price: (micros / microsPerUnit).toFixed(6).replace(/\.?0+$/, '') }
+        }),
+      }))
       return { items }
     },
   )
