@@ -169,4 +169,27 @@ describe('allocations: their end', () => {
     const over = { code: 'TEST', message: 'over' }
     await Promise.all([crashed.stopAll(over, 0), again.stopAll(over, 0)])
   })
+
+  it('goes on as an orphan after a restart of the daemon, once others prove its line', async () => {
+    const crashed = await bench.open()
+    const order = await bench.order({ leaseEndMs: nowMs - 600_000, orphanAfterMs: 3_600_000 })
+    bench.word = { witnesses: 3, otherHouseholds: 3, lastWitnessMs: nowMs }
+    await crashed.offer(order)
+    await bench.until('running')
+    const { instance } = bench.orders.allocation
+    bench.word = { witnesses: 0, otherHouseholds: 3 }
+    const stopAtMs = systemClock.nowMs() + 30_000
+    const held = new Map([[instance, { stopAtMs, leaseEndMs: nowMs - 600_000 }]])
+    const again = await bench.open(held)
+    // Nobody was asked yet: what the daemon before allowed still holds.
+    again.tick()
+    expect(again.docket.held()).to.have.length(1)
+    bench.word = { witnesses: 3, otherHouseholds: 3, lastWitnessMs: nowMs + 1_000 }
+    again.tick()
+    await again.renew([])
+    const { stopAtMs: extendedMs = 0 } = bench.guarded.get(instance) ?? {}
+    expect(extendedMs).to.be.above(stopAtMs + 20_000)
+    const over = { code: 'TEST', message: 'over' }
+    await Promise.all([crashed.stopAll(over, 0), again.stopAll(over, 0)])
+  })
 })

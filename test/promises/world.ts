@@ -144,11 +144,11 @@ export class World {
       { ...{ store, network, term, nowMs, signer: this.#orders }, logger: silentLogger },
     )
     const placed = (
+      slot: SlotId,
       spec: Pick<Placement, 'fence' | 'node' | 'instance' | 'version' | 'resources'>,
       sealed: Parameters<typeof signer.allocation>[0]['sealed'],
       group: GroupRecord,
     ) => {
-      const slot = this.#slotOf(spec, group)
       const { version: _, ...order } = spec
       const signed = signer.allocation({
         ...{ ...order, slot, bundle, sealed, hints: [], restart: group.restartPolicy },
@@ -180,7 +180,6 @@ export class World {
         restart: () => undefined,
         forget: () => undefined,
         allocate: (record, { node, gpuUuids, group }) => {
-          this.#slot = record.slot
           const key = this.#nodeOf(node)?.takeKey()
           if (!key) return undefined
           const fence = nextFence(record, term)
@@ -195,14 +194,13 @@ export class World {
           }
           const sealed = signer.sealSecrets(secretsOf(group), key)
           const { version } = group
-          return placed({ fence, node, instance, version, resources }, sealed, group)
+          return placed(record.slot, { fence, node, instance, version, resources }, sealed, group)
         },
         readopt: (record, { node, instance, version, resources, order }) => {
-          this.#slot = record.slot
           const { sealed } = allocationCodec.decode(order.payload)
           const fence = nextFence(record, term)
           const group = this.groups.get(record.slot.split('/')[0] as GroupId) as GroupRecord
-          return placed({ fence, node, instance, version, resources }, sealed, group)
+          return placed(record.slot, { fence, node, instance, version, resources }, sealed, group)
         },
       },
     })
@@ -255,11 +253,6 @@ export class World {
       .filter(({ state }) => state === 'running')
       .map(({ slot, epoch, instance }) => `${slot} ${epoch} ${instance}`)
       .sort()
-  }
-
-  #slot: SlotId | undefined
-  #slotOf(_spec: object, _group: GroupRecord): SlotId {
-    return this.#slot as SlotId
   }
 
   #nodeOf(peer: PeerId): WorldNode | undefined {
