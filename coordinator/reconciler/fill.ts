@@ -47,7 +47,7 @@ export function fillSlots(fills: readonly Fill[], input: SlotsInput, fleet: Flee
   const unfinished = new Set<GroupId>()
   const budget: Budget = { allocations: allocationsMax, preemptions: preemptionsMax }
   const common = {
-    ...{ fleet, usage: planUsage((node) => fleet.get(node)?.usage) },
+    ...{ fleet, usage: planUsage((node) => fleet.get(node)?.usage, input.kept) },
     keysPlanned: new Map<PeerId, number>(),
   }
   const freed = new Set<SlotId>()

@@ -48,6 +48,9 @@ export type SlotsPlan = Readonly<{
   unfinished: ReadonlySet<GroupId>
 }>
 
+/** It was sent when it was signed: before that has had its time, sending it again is only work. */
+const onItsWayMs = 1_000
+
 type Draft = Readonly<{
   input: SlotsInput
   index: PlanIndex
@@ -143,7 +146,7 @@ function planPlaced(draft: Draft, target: GroupTarget, record: SlotRecord): void
   })
   switch (standing.is) {
     case 'unsent':
-      actions.push({ do: 'redeliver', slot })
+      if (input.nowMs - placement.issuedMs >= onItsWayMs) actions.push({ do: 'redeliver', slot })
       return
     case 'finished':
       actions.push({ do: 'finish', slot, exitCode: standing.exitCode })

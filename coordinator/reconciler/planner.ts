@@ -5,8 +5,9 @@
  */
 import type { GroupId, PeerId } from '../../protocol/ids.ts'
 import { compareFence, parseSlotId } from '../../protocol/ids.ts'
-import { Fleet } from '../scheduler/index.ts'
+import { Fleet, keepNodes } from '../scheduler/index.ts'
 import {
+  type Claim,
   type GroupTarget,
   type NodeView,
   type SlotRecord,
@@ -31,7 +32,7 @@ export type PlannerComponents = Readonly<{
 }>
 
 /** What changes from plan to plan. */
-export type PlannerInput = Omit<SlotsInput, 'groups' | 'nodes' | 'waitingSinceMs'>
+export type PlannerInput = Omit<SlotsInput, 'groups' | 'nodes' | 'waitingSinceMs' | 'kept'>
 
 export class Planner {
   readonly fleet: Fleet
@@ -43,6 +44,7 @@ export class Planner {
   readonly #stale = new Set<PeerId>()
   readonly #parts: PlannerComponents
   readonly #agenda: Agenda
+  #kept: ReadonlyMap<PeerId, Claim> = new Map()
   #freedSeen = 0
   #settledSeen: boolean | undefined
 
@@ -89,6 +91,7 @@ export class Planner {
 
   tick(nowMs: number): void {
     this.#agenda.tick(nowMs)
+    this.#kept = keepNodes(this.#waited(nowMs), this.fleet, this.#kept)
   }
 
   plan(input: PlannerInput): SlotsPlan {
@@ -106,6 +109,7 @@ export class Planner {
     const groups = this.#agenda.takeGroups()
     const world: SlotsInput = {
       ...{ ...input, groups: targets, nodes: views, waitingSinceMs: this.waitingSinceMs },
+      kept: this.#kept,
     }
     const plan = planSlots(world, { recordsOf, fleet: this.fleet, groups, nodes })
     for (const group of groups) this.#settle(group, plan, world)
@@ -132,6 +136,13 @@ export class Planner {
     const records = this.#parts.recordsOf(group)
     const isWanted = wantedSlots(target?.replicas ?? 0, records)
     this.#agenda.setDue(group, nextLookMs(target, records, isWanted, world))
+  }
+
+  *#waited(nowMs: number): Generator<readonly [GroupTarget, number]> {
+    for (const [group, sinceMs] of this.waitingSinceMs) {
+      const target = this.#parts.targets.get(group)
+      if (target) yield [target, nowMs - sinceMs]
+    }
   }
 
   /** Higher ranks first, then who waits longest. */

@@ -39,9 +39,11 @@ function preemptionOn(
   world: World,
   taken: ReadonlySet<SlotId>,
 ): Preemption | undefined {
-  const view = context.fleet.get(node)?.view
+  const entry = context.fleet.get(node)
+  const view = entry?.view
   const used = context.usage.of(node)
-  if (!view || used.claim || context.excluded.has(node)) return undefined
+  // Where somebody is being stopped already, nobody else is.
+  if (!view || entry.usage.claim || context.excluded.has(node)) return undefined
   const keysPlanned = context.keysPlanned.get(node) ?? 0
   const problemsWith = (usage: NodeUsage) => allProblems({ view, target, used: usage, keysPlanned })
   if (!lacksOnlyRoom(problemsWith(used))) return undefined

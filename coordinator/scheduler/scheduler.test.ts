@@ -10,6 +10,7 @@ import {
   describeExplanation,
   explainPlacement,
   Fleet,
+  keepNodes,
   planUsage,
   rankOf,
   spreadOf,
@@ -326,5 +327,37 @@ describe('coordinator/scheduler: preemption', () => {
     expect(victimsOf(records, world({ [other]: 1 }), needsMore)).to.equal(undefined)
     const abroad = { ...high, countries: new Set(['de']) }
     expect(victimsOf(records, world({ [other]: 1 }), abroad)).to.equal(undefined)
+  })
+})
+
+describe('coordinator/scheduler: nodes kept for who waits long', () => {
+  const big: GroupTarget = { ...target, milliCpus: 2_000, rank: 1 }
+  const small = { ...target, group: '00000000-0000-4000-8000-000000000007' as GroupId }
+  const views = [view('a', {}, { allocationsMax: 4 }), view('b', {}, { allocationsMax: 4 })]
+  const half = { milliCpus: 500, memoryBytes: 0, storageBytes: 0, shmBytes: 0, gpuUuids: [] }
+  const records = [0, 1, 2].map((at) => placedOn('a', at, { resources: half }))
+  const busy = [...records, placedOn('b', 5, { resources: half })]
+
+  it('keeps the node that has least to lose, for the longest waiting of a rank, and stays with it', () => {
+    const { fleet } = contextOf(views, { records: busy })
+    const waiting = [[big, 300_001] as const, [{ ...small, rank: 1 }, 300_000] as const]
+    const kept = keepNodes(waiting, fleet, new Map())
+    expect([...kept]).to.deep.equal([['b', { group, rank: 1 }]])
+    expect(keepNodes([[big, 300_000]], fleet, new Map()).size, 'not yet').to.equal(0)
+    const before = new Map([['a' as PeerId, { group, rank: 1 }]])
+    expect([...keepNodes(waiting, fleet, before).keys()]).to.deep.equal(['a'])
+    const huge = { ...big, milliCpus: 9_000 }
+    expect(keepNodes([[huge, 400_000]], fleet, new Map()).size, 'fits nowhere ever').to.equal(0)
+  })
+
+  it('lets no group that stands no higher onto it, and the one that waits', () => {
+    const context = contextOf(views.slice(1), { records: busy })
+    const kept = new Map([['b' as PeerId, { group, rank: 1 }]])
+    const usage = planUsage((node) => context.fleet.get(node)?.usage, kept)
+    const choose = (wanted: GroupTarget) => chooseNode(wanted, { ...context, usage }).node
+    expect(choose(small)).to.equal(undefined)
+    expect(choose({ ...small, rank: 1 })).to.equal(undefined)
+    expect(choose({ ...small, rank: 2 })).to.equal('b')
+    expect(choose({ ...big, milliCpus: 1_500 })).to.equal('b')
   })
 })

@@ -67,8 +67,13 @@ export interface Usage {
 }
 
 /** What is used, and what a plan adds to it; the base stays as it is. */
-export function planUsage(base: (node: PeerId) => Readonly<NodeUsage> | undefined): Usage {
+export function planUsage(
+  base: (node: PeerId) => Readonly<NodeUsage> | undefined,
+  /** Nodes that are kept for somebody. */
+  kept: ReadonlyMap<PeerId, Claim> = new Map(),
+): Usage {
   const changed = new Map<PeerId, NodeUsage>()
+  for (const [node, claim] of kept) changed.set(node, { claim, ...(base(node) ?? emptyUsage()) })
   return {
     of: (node) => changed.get(node) ?? base(node) ?? emptyUsage(),
     add(node, slot, resources) {

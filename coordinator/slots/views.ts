@@ -3,7 +3,7 @@ import type { Capacity, Fault, InstanceReport, Link } from '../../protocol/contr
 import type { BundleId, Fence, GroupId, PeerId, SlotId } from '../../protocol/ids.ts'
 import type { RestartPolicy } from '../../protocol/orders/index.ts'
 import type { Signed } from '../../protocol/wire/index.ts'
-import type { SlotRecord } from './records.ts'
+import type { Claim, SlotRecord } from './records.ts'
 
 /** A group as the slots need it. */
 export type GroupTarget = Readonly<{
@@ -119,4 +119,6 @@ export type SlotsInput = Readonly<{
   }>
   /** Since when groups wait for room (coordinator's time): of one rank, the longest is first. */
   waitingSinceMs?: ReadonlyMap<GroupId, number>
+  /** Nodes kept for groups that have waited long. */
+  kept?: ReadonlyMap<PeerId, Claim>
 }>
