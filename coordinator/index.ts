@@ -9,7 +9,7 @@ import { bootId, type Clock, systemClock } from '../protocol/clock.ts'
 import type { ConfigProblem } from '../protocol/config/index.ts'
 import { PotluckError } from '../protocol/errors.ts'
 import { loadSeed, peerIdOfPublicKey } from '../protocol/identity/index.ts'
-import type { PeerId } from '../protocol/ids.ts'
+import type { GroupId, PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import { createAdvertFeed, createMesh, type Region } from '../protocol/mesh/index.ts'
 import { startMetricsServer } from '../protocol/metrics/index.ts'
@@ -25,7 +25,7 @@ import { openChefs } from './chefs/index.ts'
 import type { CoordinatorConfig } from './config.ts'
 import { startControlPlane } from './control-plane.ts'
 import { readEndpoints } from './endpoints/index.ts'
-import { createGroups, slotsWanted } from './groups/index.ts'
+import { createGroups, type Groups, slotsWanted } from './groups/index.ts'
 import { createHealth } from './health.ts'
 import { createLedger, createPrices, priceProblems } from './ledger/index.ts'
 import { createApiRequests, defineCoordinatorMetrics } from './metrics/index.ts'
@@ -106,7 +106,7 @@ export async function run(
   const wanted = tenantsOf(config)
   const adminKeyFile = config.adminKeyFile ?? join(config.dataDir, 'admin-key')
   await bootstrapTenants({ wanted, adminKeyFile }, { tenants, logger })
-  const chefs = await openChefs({ store })
+  const chefs = await openChefs({ store: auditedStore(tenantActs, { store, audit }) })
   const countries = config.countriesFile ? await readCountries(config.countriesFile) : []
   const groups = await createGroups(
     { replicasQuota: config.replicasQuota },
@@ -193,8 +193,17 @@ export async function run(
       if (doubt) throw new NotInForceError(doubt)
     },
     admin: {
-      ...{ chefs, nodes: plane.nodes },
-      onAct: (act) => logger.info({ act }, 'an operator acted'),
+      ...{ chefs, nodes: plane.nodes, bans, nameOf: groupNames(groups) },
+      ...{ security: plane.security, reputation: plane.reputation },
+      onAct(act) {
+        logger.info({ act }, 'an operator acted')
+        const { operation, keyId, at, status, requestId } = act
+        audit
+          .record([
+            { kind: 'admin', by: `key ${keyId}`, facts: { operation, ...at, status, requestId } },
+          ])
+          .catch((error: unknown) => logger.error({ act, error }, 'an act is not in the audit log'))
+      },
     },
     settings: {
       ratePerMinute: config.api.ratePerMinute,
@@ -228,6 +237,14 @@ function trustOf({ trust, testbed }: CoordinatorConfig) {
   const none = Number.POSITIVE_INFINITY
   const lifted = { nodesMax: none, allocationsMax: none }
   return { probationMs, householdLimits: testbed ? lifted : { nodesMax, allocationsMax } }
+}
+
+/** `acme/web/hello`, for operators. */
+function groupNames(groups: Pick<Groups, 'byId'>): (id: GroupId) => string | undefined {
+  return (id) => {
+    const group = groups.byId(id)
+    return group && `${group.organization}/${group.project}/${group.name}`
+  }
 }
 
 async function loadKeys(config: CoordinatorConfig, certificate: TermCertificate) {

@@ -7,6 +7,8 @@ import { FakeClock } from '../../protocol/clock.ts'
 import type { GroupId, InstanceId } from '../../protocol/ids.ts'
 import { type Logger, silentLogger } from '../../protocol/log/index.ts'
 import { createMemoryStore, type Store } from '../../protocol/store/index.ts'
+import { banBench } from '../bans/ban-book.fixture.ts'
+import { noAudit } from '../bans/index.ts'
 import { type Chefs, openChefs } from '../chefs/index.ts'
 import { createEndpoints } from '../endpoints/index.ts'
 import {
@@ -23,6 +25,7 @@ import { createLedger, createPrices } from '../ledger/index.ts'
 import { defaultPrices } from '../ledger/ledger.fixture.ts'
 import { createQueues, openJobs, type Queues } from '../queues/index.ts'
 import { createSealer } from '../secrets/index.ts'
+import { openSecurityReview, type SecurityReview } from '../security/index.ts'
 import type { NodeListing } from '../sessions/index.ts'
 import { openSystemLog, type SystemLog } from '../system-log/index.ts'
 import { createTenants, type Tenants } from '../tenants/index.ts'
@@ -115,6 +118,7 @@ export type TestApi = Readonly<{
   nodes: NodeListing[]
   /** What operators did. */
   acts: AdminAct[]
+  security: SecurityReview
   /** With the key of `acme`, and JSON bodies. */
   call(method: string, path: string, body?: unknown, options?: InjectOptions): Promise<Answer>
   /** With the admin key, below /api/admin. */
@@ -156,6 +160,12 @@ export async function startApi({
   const chefs = await openChefs({ store, nowMs: wallNowMs })
   const nodes: NodeListing[] = []
   const acts: AdminAct[] = []
+  const bench = await banBench()
+  const bans = await bench.open()
+  const security = await openSecurityReview({
+    ...{ store, bans, runsOn: () => true, audit: noAudit, logger },
+    ...{ clockMs: () => bench.clock.nowMs(), nowMs: () => bench.clock.nowMs() },
+  })
   const jobs = await openJobs({}, { store })
   const queues = await createQueues({}, { store, jobs })
   const view = createFakeView()
@@ -172,7 +182,10 @@ export async function startApi({
   const app = await createApi({
     ...{ groups, queues, endpoints, tenants, view, addresses, webhookKeys, systemLog, logger },
     ...{ settings: all, prices, billing, ...(health && { health }) },
-    admin: { chefs, nodes: () => nodes, onAct: (act) => acts.push(act) },
+    admin: {
+      ...{ chefs, nodes: () => nodes, onAct: (act) => acts.push(act) },
+      ...{ bans, security, reputation: { suspects: () => [] }, nameOf: () => undefined },
+    },
   })
   watchAnswers(app)
   const callWith =
@@ -197,7 +210,7 @@ export async function startApi({
   const [call, admin] = [callWith('/api/public', key), callWith('/api/admin', adminKey)]
   return {
     ...{ app, groups, queues, systemLog, tenants, view, store, key, foreignKey, call },
-    ...{ adminKey, chefs, nodes, acts, admin },
+    ...{ adminKey, chefs, nodes, acts, admin, security },
   }
 }
 

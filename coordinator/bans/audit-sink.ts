@@ -22,5 +22,6 @@ export function sinkOf(log: {
     acts: readonly Readonly<{ kind: string; by: string; facts: AuditEntry['facts'] }>[],
   ): Promise<void>
 }): AuditSink {
-  return ({ act, by, subject, facts }) => log.record([{ kind: act, by, facts: { subject, ...facts } }])
+  return ({ act, by, subject, facts }) =>
+    log.record([{ kind: act, by, facts: { subject, ...facts } }])
 }

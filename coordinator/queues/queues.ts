@@ -95,6 +95,7 @@ export async function createQueues(
       }
       return undefined
     },
+    countIn: (projectId) => projects.get(projectId)?.size ?? 0,
     list: (scope) =>
       [...(projects.get(scope.projectId)?.values() ?? [])]
         .filter(({ id }) => !going.has(id))

@@ -132,6 +132,8 @@ export interface Queues {
   get(scope: ProjectScope, name: string): QueueRecord
   /** Whoever's it is. */
   find(organization: string, project: string, name: string): QueueRecord | undefined
+  /** How many the project has. */
+  countIn(projectId: string): number
   /** The project's queues, by name. */
   list(scope: ProjectScope): readonly QueueRecord[]
   /** @throws {QueueNotFoundError} */

@@ -3,6 +3,8 @@ import Type, { type TSchema } from 'typebox'
 import type { Chefs } from '../../chefs/index.ts'
 import type { NodeListing } from '../../sessions/index.ts'
 import { ProblemSchema } from '../problems.ts'
+import type { BanRoutesContext } from '../routes/admin/bans.ts'
+import type { SecurityRoutesContext } from '../routes/admin/security.ts'
 import { bodyProblems, commonProblems, type RouteContext } from '../routes/context.ts'
 
 /** Something that an operator changed, or tried to. Holds no secret: bodies and answers are not told. */
@@ -22,7 +24,9 @@ export type AdminParts = Readonly<{
   chefs: Chefs
   nodes: () => readonly NodeListing[]
   onAct: (act: AdminAct) => void
-}>
+}> &
+  BanRoutesContext &
+  SecurityRoutesContext
 export type AdminContext = RouteContext & AdminParts
 
 /** The documentation's part of a route. */

@@ -1,6 +1,8 @@
 /** The admin API: what `potluck admin` speaks, for who runs a network. */
 
 import { adminKeyOf } from '../guards.ts'
+import { banRoutes } from '../routes/admin/bans.ts'
+import { securityRoutes } from '../routes/admin/security.ts'
 import type { ApiInstance } from '../routes/context.ts'
 import { chefRoutes } from './chefs.ts'
 import type { AdminAct, AdminContext } from './context.ts'
@@ -28,4 +30,6 @@ export function adminRoutes(app: ApiInstance, context: AdminContext): void {
   keyRoutes(app, context)
   chefRoutes(app, context)
   nodeRoutes(app, context)
+  banRoutes(app, context)
+  securityRoutes(app, context)
 }

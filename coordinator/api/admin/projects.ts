@@ -25,7 +25,7 @@ const CreateSchema = Type.Object({ name: NameSchema }, { additionalProperties: f
 const CollectionParams = Type.Object({ organization: name })
 const Params = Type.Object({ organization: name, project: name })
 
-export function projectRoutes(app: ApiInstance, { tenants, groups }: AdminContext): void {
+export function projectRoutes(app: ApiInstance, { tenants, groups, queues }: AdminContext): void {
   const show = (organization: string, project: Project) => ({
     id: project.id,
     name: project.name,
@@ -34,8 +34,13 @@ export function projectRoutes(app: ApiInstance, { tenants, groups }: AdminContex
     created_at: timeOf(project.createdMs),
   })
   const occupants = (projectId: string): readonly string[] => {
-    const count = groups.countIn(projectId)
-    return count === 0 ? [] : [`${count} container ${count === 1 ? 'group' : 'groups'}`]
+    const counts = [
+      [groups.countIn(projectId), 'container group'],
+      [queues.countIn(projectId), 'queue'],
+    ] as const
+    return counts.flatMap(([count, what]) =>
+      count === 0 ? [] : [`${count} ${what}${count === 1 ? '' : 's'}`],
+    )
   }
 
   app.get(

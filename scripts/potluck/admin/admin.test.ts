@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { startApi, type TestApi } from '../../../coordinator/api/api.fixture.ts'
-import type { PeerId } from '../../../protocol/ids.ts'
+import type { PeerId, SlotId } from '../../../protocol/ids.ts'
 import { main } from '../main.ts'
 
 const node = '12D3KooWGRUyUmLcYH9LPiJwjkWBNBVdQdzBq3VLUsrPBBuX4yqK' as PeerId
@@ -60,6 +60,40 @@ describe('potluck admin', () => {
       ...{ code: 0, stdout: '', stderr: 'organization initech deleted\n' },
     })
     expect(await run('organization show initech')).to.include({ code: 1 })
+  })
+
+  it('bans, lists, lifts and remembers', async () => {
+    expect(await done(`ban ${node} --reason forged-capacity --for 30d`)).to.match(
+      /reason: +forged-capacity\n/,
+    )
+    expect(await done('bans')).to.match(new RegExp(`${node} +forged-capacity +operator +until `))
+    await done(`appeal ${node} sorry`)
+    expect(await run(`unban ${node} --note fine --shield 1h`)).to.deep.equal({
+      ...{ code: 0, stdout: '', stderr: `the ban of ${node} is lifted\n` },
+    })
+    expect((await json('bans')).items).to.deep.equal([])
+    expect(await done('bans --all')).to.match(/lifted by operator .* yes/)
+    expect((await run('unban nobody')).stderr).to.contain('is not banned')
+    expect((await run(`ban ${node} --for never`)).code).to.equal(2)
+  })
+
+  it('shows alarms and held groups, and releases one', async () => {
+    const group = '00000000-0000-4000-8000-00000000000a'
+    await api.security.take(
+      { peer: node, household: '192.0.2.1' },
+      {
+        ...{ type: 'security-report', id: group, seenMs: 1 },
+        evidence: {
+          ...{ suspect: 'workload', slot: `${group}/0` as SlotId, sensor: 'falco' },
+          ...{ rule: 'shell', text: 'bash' },
+        },
+      },
+    )
+    expect(await done('alarms')).to.contain(`workload ${group}/0`)
+    expect(await done('holds')).to.contain(group)
+    expect((await run(`release ${group} --false-alarm`)).stderr).to.contain('is released')
+    expect((await json('holds')).items).to.deep.equal([])
+    expect((await json('suspects')).items).to.deep.equal([])
   })
 
   it('prints a key and nothing else on stdout, and revokes it', async () => {

@@ -1,6 +1,7 @@
 /** `potluck admin`: who runs a network, at work on a running coordinator. */
 import { Command } from 'commander'
 import type { CliContext } from '../cli-context.ts'
+import { banCommands } from './bans.ts'
 import { chefCommand, nodeCommand } from './chefs.ts'
 import { keyCommand } from './keys.ts'
 import { organizationCommand, projectCommand } from './organizations.ts'
@@ -34,5 +35,6 @@ export function adminCommand(context: CliContext): Command {
   ]) {
     admin.addCommand(noun(context))
   }
+  for (const command of banCommands(context)) admin.addCommand(command)
   return admin
 }
