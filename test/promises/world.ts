@@ -62,6 +62,7 @@ export class World {
   readonly cut = new Set<WorldNode>()
   /** Every order that reached a node. */
   ordered = 0
+  readonly #underWay = new Set<Promise<void>>()
 
   private constructor(network: Network, orders: Signer, dir: string) {
     this.network = network
@@ -309,19 +310,32 @@ export class World {
     if (!node || node.isDead || this.cut.has(node)) return false
     if (message.type === 'order') {
       this.ordered++
-      void node.allocations.offer(message.order).then((answer) => {
+      const taken = node.allocations.offer(message.order).then((answer) => {
         const state = this.coordinator?.sessions.get(peer)
         if (!answer?.refusal || !state) return
         const { slot, term, epoch, refusal } = answer
         state.takeRefusal(slot, { term, epoch }, refusal)
       })
+      this.#await(taken)
     }
-    if (message.type === 'revoke') void node.allocations.revoke(message.revocation)
+    if (message.type === 'revoke') {
+      this.#await(node.allocations.revoke(message.revocation).catch(() => undefined))
+    }
     return true
   }
 
-  /** Lets all that is under way come to rest; nothing here waits for real time. */
+  /** Keys lie on a real disk, which must not take fake seconds. */
+  #await(work: Promise<void>): void {
+    this.#underWay.add(work)
+    void work.finally(() => this.#underWay.delete(work))
+  }
+
+  /** Lets all that is under way come to rest; what waits for the clock alone is left to it. */
   async #idle(): Promise<void> {
+    const settled = Promise.all(this.#underWay)
+    for (let turns = 0; turns < 200 && this.#underWay.size > 0; turns++) {
+      await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 1))])
+    }
     for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve))
   }
 }
