@@ -3,7 +3,6 @@
  * and one order key. It knows nothing of HTTP; the API sees it through `groups` and `view`.
  */
 import type { Clock } from '../protocol/clock.ts'
-import type { Hello } from '../protocol/control/index.ts'
 import type { PeerId } from '../protocol/ids.ts'
 import type { Logger } from '../protocol/log/index.ts'
 import type { Mesh } from '../protocol/mesh/index.ts'
@@ -11,7 +10,7 @@ import { createHouseholds, type Network } from '../protocol/network/index.ts'
 import type { TermCertificate } from '../protocol/orders/index.ts'
 import type { Signer } from '../protocol/signing/index.ts'
 import type { Store } from '../protocol/store/index.ts'
-import { type AuditLog, createAuditWitness, startHeadPublisher } from './audit/index.ts'
+import { type AuditLog, startHeadPublisher } from './audit/index.ts'
 import { type BanBook, sinkOf, spreadBans } from './bans/index.ts'
 import { type Chefs, createClaimDesk } from './chefs/index.ts'
 import { type ControlPlaneView, type Groups, gpuClassOf } from './groups/index.ts'
@@ -37,22 +36,22 @@ import {
   openSlotBook,
   type Reconciler,
   type ReconcilerStats,
+  type Settling,
   type SlotBook,
 } from './reconciler/index.ts'
 import { openReliabilityBook } from './reliability/index.ts'
 import { openReputation, type Reputation } from './reputation/index.ts'
-import { type Authority, openRestore } from './restore/index.ts'
+import { type Authority, openRestore, type Terms } from './restore/index.ts'
 import type { Sealer } from './secrets/index.ts'
 import { openSecurityReview, type SecurityReview } from './security/index.ts'
+import { createSessionDesk } from './session-desk.ts'
 import {
   type CountryPrefix,
-  createAccusations,
   createCountries,
   createSessions,
   type HouseholdLimits,
   listNodes,
   type NodeListing,
-  SessionRefusedError,
   type Sessions,
 } from './sessions/index.ts'
 import type { LeaseNumbers, SlotRecord } from './slots/index.ts'
@@ -128,7 +127,6 @@ export async function startControlPlane(
   const { network, certificate, numbers } = init
   const { store, sealer, mesh, lists, bans, groups, chefs, orderSigner, clock, nowMs } = components
   const { wallMs, audit, ledger, prices, logger } = components
-  const auditSink = sinkOf(audit)
   const { term } = certificate
   const restore = await openRestore(network, {
     ...{ store, mesh, bans, nowMs, logger },
@@ -144,46 +142,11 @@ export async function startControlPlane(
     ...{ store, ledger, clock, nowMs, logger },
     newestOf: (slot) => book.slots.get(slot)?.placement?.fence,
   })
-  const security = await openSecurityReview({
-    ...{ store, bans, audit: auditSink, nowMs, logger, clockMs: () => clock.nowMs() },
-    runsOn: (peer, slot) => {
-      const { placement, leaving = [], exclusions = [] } = book.slots.get(slot) ?? {}
-      // What it has just stopped may be off its record by now, but for the wait after a failure.
-      return [placement, ...leaving, ...exclusions].some((at) => at?.node === peer)
-    },
-  })
   const keys = await openBlobKeys({ store, sealer })
 
-  const shareCacheAddrs = (peer: PeerId): void => {
-    const cache = sessions.caches.get(peer)
-    if (!cache?.connected) return
-    lists.setCacheAddrs(peer, cache.addrs).then(
-      (roster) => roster && sessions.broadcast({ type: 'lists', roster }),
-      (error: unknown) => logger.error({ error }, 'the roster could not be renewed'),
-    )
-  }
-  const logAccusation = createAccusations({ logger })
-  const reputation: Reputation = await openReputation(
-    { probationMs: init.probationMs },
-    {
-      ...{ store, bans, audit: auditSink, clock, nowMs, logger },
-      nodes: () => sessions.nodes,
-      leaving: () => book.withLeaving(),
-      classOf: (name, vramBytes) => gpuClassOf(name, vramBytes)?.id,
-    },
-  )
-  /** Number 0 may also mean that it holds none. */
-  const isNewestTold = (hello: Hello): boolean =>
-    hello.term === term && hello.banNumber === bans.number && bans.number > 0
-  const witness = createAuditWitness({
-    ...{ audit, term, pinned: network, logger },
-    onAhead: ({ number }, peer) => {
-      logger.error(
-        { peer, number, own: audit.count },
-        'a peer holds a newer head of the audit log than this store: restore it under a new term',
-      )
-      authority.lose('gone-back', `${peer} holds entry ${number} of the audit log`)
-    },
+  const { security, reputation } = await openTrust(init, {
+    ...{ store, bans, audit, book, clock, nowMs, logger },
+    nodes: () => sessions.nodes,
   })
   const sessions = createSessions(
     { helloMs, silenceMs: numbers.leaseMs },
@@ -194,57 +157,19 @@ export async function startControlPlane(
       householdLimits: init.householdLimits,
       countryOf: createCountries([...countriesOf(network), ...init.countries]),
       chefOf: (peer) => chefs.ownerOf(peer)?.id,
-      desk: {
-        welcome: (hello, { observedAddr, peer }) => {
-          if (hello.term > term) {
-            logger.error({ told: hello.term, term }, 'a peer knows of a newer coordinator')
-          }
-          if (hello.auditHead) void witness.take(peer, hello.auditHead)
-          return {
-            type: 'welcome',
-            certificate: network.certificate,
-            roster: lists.roster,
-            ...(isNewestTold(hello) ? {} : { bans: bans.signed }),
-            timeMs: nowMs(),
-            dhtSecret: lists.dhtSecret,
-            observedAddr,
-            ...(audit.proof ? { auditHead: audit.proof.head } : {}),
-            ...chefNamed(chefs.ownerOf(peer)?.name),
-            ...(audit.proof ? { auditHead: audit.proof.head } : {}),
-          }
-        },
-        admit(peer, hello) {
-          const { slots, isRetired } = book
-          restore.admit(peer, hello, { slots, isRetired, isForeign: pulses.isForeign })
-        },
-        renew: (peer, beat) => reconciler.renew(peer, beat),
-        pulse: (household) => pulseDesk.tell(household),
-        isCache: (peer) => lists.isCache(peer),
-        isJudge: (peer) => lists.isCache(peer) || peer === certificate.coordinator,
-        banned: (peer) => bans.isBanned(peer),
-        reliability: (peer) => reliability.of(peer),
-        onChange(peer) {
-          if (sessions.nodes.has(peer)) reliability.look(peer)
-          shareCacheAddrs(peer)
-          reconciler.touchNode(peer)
-        },
-        onCacheMessage: (peer, message) => cacheDesk.onMessage(peer, message),
-        onMisbehaviour(by, evidence) {
-          const household = sessions.get(by)?.household ?? ''
-          logAccusation(by, evidence)
-          reputation.accuse({ peer: by, household, isTrusted: lists.isCache(by) }, evidence)
-        },
-        onRefusal: (peer, refusal) => reputation.refused(peer, refusal),
-        standing: (peer) => reputation.standing(peer),
-        onSecurityReport(peer, household, report) {
-          const { id } = report
-          security.take({ peer, household }, report).then(
-            (taken) => taken && sessions.send(peer, { type: 'security-taken', id }),
-            (error: unknown) => logger.error({ peer, id, error }, 'an alarm could not be taken'),
-          )
-        },
-        onClaim: (...claim) => claimDesk(...claim),
-      },
+      desk: createSessionDesk({
+        ...{ network, certificate, lists, bans, chefs, audit, book, restore, security, reputation },
+        ...{ nowMs, logger },
+        late: () => ({
+          sessions,
+          reconciler,
+          reliability,
+          pulses,
+          pulseDesk,
+          cacheDesk,
+          claimDesk,
+        }),
+      }),
     },
   )
   const cacheDesk = createCacheDesk({ sessions })
@@ -257,21 +182,8 @@ export async function startControlPlane(
     ...{ store, keys, desk: cacheDesk, sessions, groups, nowMs, logger },
     onChange: () => reconciler.kick(),
   })
-  const crowd = await openCrowdBook({ store })
-  const cpuMs = (): number => process.cpuUsage().user / 1_000 + process.cpuUsage().system / 1_000
-  const startCpuMs = cpuMs()
-  const settling = createSettling({
-    crowd: crowd.last,
-    startedMs: nowMs(),
-    expected: nodesPlaced(book.slots.values()),
-    windowMs: init.reconnectWindowMs,
-    waitAll: terms.isRestored,
-    onSettled() {
-      const noted = crowd.note(sessions.nodes.size, cpuMs() - startCpuMs)
-      Promise.all([terms.markSettled(), noted]).catch((error: unknown) =>
-        logger.error({ error }, 'the end of the reconnect window could not be put on record'),
-      )
-    },
+  const settling = await openSettling(init, {
+    ...{ store, book, sessions, terms, nowMs, logger },
   })
   const pulses = await openPulses(
     { everyMs: numbers.leaseMs / 3 },
@@ -366,6 +278,58 @@ function standstillOf(
     : undefined
 }
 
+/** Who is to be trusted with what: alarms under review, and what nodes' conduct says of them. */
+async function openTrust(
+  { probationMs }: Pick<ControlPlaneInit, 'probationMs'>,
+  parts: Pick<ControlPlaneComponents, 'store' | 'bans' | 'audit' | 'clock' | 'nowMs' | 'logger'> &
+    Readonly<{ book: SlotBook; nodes: () => Sessions['nodes'] }>,
+) {
+  const { store, bans, book, clock, nowMs, nodes, logger } = parts
+  const audit = sinkOf(parts.audit)
+  const security = await openSecurityReview({
+    ...{ store, bans, audit, nowMs, logger, clockMs: () => clock.nowMs() },
+    runsOn: (peer, slot) => {
+      const { placement, leaving = [], exclusions = [] } = book.slots.get(slot) ?? {}
+      // What it has just stopped may be off its record by now, but for the wait after a failure.
+      return [placement, ...leaving, ...exclusions].some((at) => at?.node === peer)
+    },
+  })
+  const reputation = await openReputation(
+    { probationMs },
+    {
+      ...{ store, bans, audit, clock, nowMs, nodes, logger },
+      leaving: () => book.withLeaving(),
+      classOf: (name, vramBytes) => gpuClassOf(name, vramBytes)?.id,
+    },
+  )
+  return { security, reputation }
+}
+
+/** The reconnect window, as long as the crowd that came back last time needs. */
+async function openSettling(
+  { reconnectWindowMs }: Pick<ControlPlaneInit, 'reconnectWindowMs'>,
+  parts: Pick<ControlPlaneComponents, 'store' | 'nowMs' | 'logger'> &
+    Readonly<{ book: SlotBook; sessions: Sessions; terms: Terms }>,
+): Promise<Settling> {
+  const { store, book, sessions, terms, nowMs, logger } = parts
+  const crowd = await openCrowdBook({ store })
+  const cpuMs = (): number => process.cpuUsage().user / 1_000 + process.cpuUsage().system / 1_000
+  const startCpuMs = cpuMs()
+  return createSettling({
+    crowd: crowd.last,
+    startedMs: nowMs(),
+    expected: nodesPlaced(book.slots.values()),
+    windowMs: reconnectWindowMs,
+    waitAll: terms.isRestored,
+    onSettled() {
+      const noted = crowd.note(sessions.nodes.size, cpuMs() - startCpuMs)
+      Promise.all([terms.markSettled(), noted]).catch((error: unknown) =>
+        logger.error({ error }, 'the end of the reconnect window could not be put on record'),
+      )
+    },
+  })
+}
+
 function nodesPlaced(
   slots: Iterable<Readonly<{ placement?: Readonly<{ node: PeerId }> }>>,
 ): ReadonlySet<PeerId> {
@@ -377,8 +341,4 @@ function nodesPlaced(
 function countriesOf({ countries }: Network): readonly CountryPrefix[] {
   const at = 'countries of the network file'
   return Object.entries(countries).map(([prefix, country]) => ({ prefix, country, at }))
-}
-
-function chefNamed(chef: string | undefined): { chef?: string } {
-  return chef === undefined ? {} : { chef }
 }

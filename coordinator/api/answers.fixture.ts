@@ -83,6 +83,11 @@ function closed(schema: unknown): unknown {
   return { ...Object.fromEntries(inner), ...(isOpen ? { additionalProperties: false } : {}) }
 }
 
+/** A failure that is no problem; supervisors read /readyz alike in good times and bad. */
+function isBareFailure({ status, mediaType, url }: Seen): boolean {
+  return status >= 400 && mediaType !== problemMediaType && url !== '/readyz'
+}
+
 /** Undocumented answers since the last test; the hook below fails the test that provoked them. */
 const broken: string[] = []
 
@@ -93,7 +98,7 @@ export function watchAnswers(app: FastifyInstance): void {
     // The documentation's own pages are no part of the API.
     if (seen.url.startsWith('/docs')) return
     const problem =
-      check(seen) ?? (seen.status >= 400 && seen.mediaType !== problemMediaType ? 'no problem' : '')
+      check(seen) ?? (isBareFailure(seen) ? 'no problem' : '')
     if (problem) broken.push(`${seen.method} ${seen.url}: ${problem}: ${seen.body.slice(0, 300)}`)
   }
   app.server.prependListener('request', (request, response) => collect(request, response, look))

@@ -1,7 +1,7 @@
 /** One fuzz of the API: requests of every kind against one coordinator after the other. */
 import { expect } from 'chai'
 import fc from 'fast-check'
-import type { PeerId } from '../../protocol/ids.ts'
+import type { PeerId, SlotId } from '../../protocol/ids.ts'
 import { type OpenApi, takeBroken } from './answers.fixture.ts'
 import { fakeInstance, groupBody, startApi, type TestApi } from './api.fixture.ts'
 import { type FuzzRequest, requestsOf } from './fuzz.fixture.ts'
@@ -15,6 +15,9 @@ const catalogue = [
 ]
 
 const claimedNode = '12D3KooWGRUyUmLcYH9LPiJwjkWBNBVdQdzBq3VLUsrPBBuX4yqK' as PeerId
+
+const bannedPeer = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8' as PeerId
+const heldGroup = '00000000-0000-4000-8000-0000000000fb'
 
 const path = '/organizations/acme/projects/web'
 const names = {
@@ -31,6 +34,8 @@ const names = {
   user: ['anna', 'bert', 'cara', 'dora'],
   chef: ['alice', 'bob', 'carol', 'dave'],
   node: [claimedNode],
+  peer: [bannedPeer],
+  group: [heldGroup],
 }
 
 type Filled = Readonly<{
@@ -42,6 +47,10 @@ type Filled = Readonly<{
 /** With a group that has an instance, a queue and a job in it. */
 async function startFilled(): Promise<Filled> {
   const api = await startApi({ catalogue })
+  api.view.placement = {
+    ...{ summary: 'no node fits now', waitedMs: 1_000, nodesConsidered: 1, nodesFitting: 0 },
+    ...{ removed: [{ reason: 'away', nodes: 1 }], help: [], best: [], placed: [] },
+  }
   await api.call('POST', `${path}/queues`, { name: 'work' })
   await api.call('POST', `${path}/queues`, { name: 'spare' })
   const jobs = await api.call('POST', `${path}/queues/work/jobs`, { input: 1 })
@@ -73,6 +82,17 @@ async function fillAdmin(api: TestApi): Promise<readonly (readonly [string, stri
   for (const name of names.chef) await api.admin('POST', '/chefs', { name })
   const binding = await api.admin('POST', '/chefs/alice/claims', {})
   await api.chefs.claim(claimedNode, binding.json().code, 'home')
+  await api.admin('POST', '/bans', { peer: bannedPeer })
+  await api.security.take(
+    { peer: claimedNode, household: '192.0.2.1' },
+    {
+      ...{ type: 'security-report', id: heldGroup, seenMs: 1 },
+      evidence: {
+        ...{ suspect: 'workload', slot: `${heldGroup}/0` as SlotId, sensor: 'falco' },
+        ...{ rule: 'a shell', text: 'bash' },
+      },
+    },
+  )
   const claim = await api.admin('POST', '/chefs/bob/claims', {})
   const key = await api.admin('POST', '/organizations/acme/keys', {})
   return [

@@ -5,12 +5,12 @@ export { openCrowdBook } from './crowd.ts'
 export { createHolders } from './holders.ts'
 export { createOrderBuilder } from './order-builder.ts'
 export { createOwnChecks } from './own-checks.ts'
-export { createPulseDesk } from './pulse-desk.ts'
+export { createPulseDesk, type PulseDesk } from './pulse-desk.ts'
 export {
   createReconciler,
   defaultLeaseNumbers,
   type Reconciler,
   type ReconcilerStats,
 } from './reconciler.ts'
-export { createSettling } from './settling.ts'
+export { createSettling, type Settling } from './settling.ts'
 export { openSlotBook, type SlotBook } from './slot-book.ts'

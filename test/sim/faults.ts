@@ -98,8 +98,11 @@ export function planFaults(world: Simulation, rates: FaultRates, untilMs: number
   const total = faults.reduce((sum, { name }) => sum + rates[name], 0) * world.nodes.length
   const draw = (): Fault => {
     let left = random() * faults.reduce((sum, { name }) => sum + rates[name], 0)
-    const last = faults.at(-1) as Fault
-    return faults.find(({ name }) => (left -= rates[name]) < 0) ?? last
+    for (const fault of faults) {
+      left -= rates[fault.name]
+      if (left < 0) return fault
+    }
+    return faults.at(-1) as Fault
   }
   const wait = (perHour: number): number => (-Math.log(1 - random()) * hourMs) / perHour
 

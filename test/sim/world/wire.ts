@@ -142,7 +142,7 @@ export class SimConnection {
     if (!this.host.life.alive) return
     this.host.network.carry(this, () => {
       const { other } = this
-      if (!other || other.status !== 'open') {
+      if (other?.status !== 'open') {
         // The machine runs, the process that held the connection does not: it answers with a reset.
         if (this.peerHost.machine.on) other?.resetBack()
         return
