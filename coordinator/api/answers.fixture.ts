@@ -97,8 +97,7 @@ export function watchAnswers(app: FastifyInstance): void {
   const look = (seen: Seen): void => {
     // The documentation's own pages are no part of the API.
     if (seen.url.startsWith('/docs')) return
-    const problem =
-      check(seen) ?? (isBareFailure(seen) ? 'no problem' : '')
+    const problem = check(seen) ?? (isBareFailure(seen) ? 'no problem' : '')
     if (problem) broken.push(`${seen.method} ${seen.url}: ${problem}: ${seen.body.slice(0, 300)}`)
   }
   app.server.prependListener('request', (request, response) => collect(request, response, look))

@@ -187,23 +187,14 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       case 'report':
         if (state.takeReport(message.instance)) desk.onChange(peer)
         return
-      case 'order-answer': {
-        const { slot, term, epoch, refusal } = message
-        if (!refusal) return // beats tell that it holds
-        state.takeRefusal(slot, { term, epoch }, refusal)
-        logger.warn({ peer, slot, epoch, refusal }, 'a node refused an order')
-        desk.onRefusal(peer, refusal)
-        desk.onChange(peer)
+      case 'order-answer':
+        takeAnswer(state, message, { desk, logger })
         return
-      }
       case 'security-report':
         desk.onSecurityReport(peer, state.household, message)
         return
       case 'goodbye':
-        // The stream stays open until the peer closes it: what it holds still has to stop.
-        state.takeGoodbye(message.slots)
-        logger.info({ peer, reason: message.reason, slots: message.slots }, 'a peer said goodbye')
-        desk.onChange(peer)
+        takeGoodbye(state, message, { desk, logger })
         return
       case 'claim':
         checkRole(state, 'node', message)
@@ -255,6 +246,33 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+type Saying = Readonly<{ desk: SessionDesk; logger: Logger }>
+
+function takeAnswer(
+  state: PeerState,
+  { slot, term, epoch, refusal }: Extract<UpMessage, Readonly<{ type: 'order-answer' }>>,
+  { desk, logger }: Saying,
+): void {
+  if (!refusal) return // beats tell that it holds
+  const { node: peer } = state
+  state.takeRefusal(slot, { term, epoch }, refusal)
+  logger.warn({ peer, slot, epoch, refusal }, 'a node refused an order')
+  desk.onRefusal(peer, refusal)
+  desk.onChange(peer)
+}
+
+/** The stream stays open until the peer closes it: what it holds still has to stop. */
+function takeGoodbye(
+  state: PeerState,
+  { slots, reason }: Extract<UpMessage, Readonly<{ type: 'goodbye' }>>,
+  { desk, logger }: Saying,
+): void {
+  const { node: peer } = state
+  state.takeGoodbye(slots)
+  logger.info({ peer, reason, slots }, 'a peer said goodbye')
+  desk.onChange(peer)
 }
 
 async function accept(mesh: Mesh, serve: StreamHandler): Promise<void> {

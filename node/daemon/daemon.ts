@@ -83,11 +83,7 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   stack.defer(() => host.stop())
   const peer = await openPeer(
     {
-      role: 'node',
-      version,
-      seed,
-      network,
-      runDir,
+      ...{ role: 'node' as const, version, seed, network, runDir },
       listen: config.listen,
       announce: config.announce,
       mdns: config.mdns,
@@ -133,16 +129,11 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
       onReport: (instance) => link?.send({ type: 'report', instance }),
     },
     {
-      keeper: peer.keeper,
-      time: peer.time,
+      ...{ keeper: peer.keeper, time: peer.time, keys: peer.keys.ring, guard: host.guard },
+      ...{ leases, clock, logger },
       book: await openSlotBook({ store }),
-      keys: peer.keys.ring,
       engine: times.engine(host.engine),
       images: times.images(images),
-      guard: host.guard,
-      leases,
-      clock,
-      logger,
     },
   )
   await allocations.recover({ signal })
@@ -167,18 +158,8 @@ export async function runNode(config: NodeConfig, context: NodeContext): Promise
   )
   const ownership = createOwnership(config.claim, { clock, logger })
   link = connectCoordinator({
-    ownership,
-    line,
-    peer,
-    allocations,
-    leases,
-    capacity,
-    chunks,
-    swarm,
-    misbehaviour,
-    clock,
-    security,
-    logger,
+    ...{ ownership, line, peer, allocations, leases, capacity, chunks, swarm, misbehaviour },
+    ...{ clock, security, logger },
   })
 
   const metrics = await startMetricsServer(config.metrics, {

@@ -127,19 +127,11 @@ export function createPeerControl(
       link = open()
     })
   }
-  const takeLists = (offered: Extract<DownMessage, { readonly type: 'lists' }>): void => {
-    lists.take(offered).catch((error: unknown) => {
-      logger.error({ error }, 'the coordinator sent a list that cannot be taken')
-    })
+  const takeLists = (offered: ListsMessage): void => {
+    takeSigned(offered, { lists, logger })
     if (offered.banNews) void bans.take(offered.banNews, coordinator)
   }
-  /** A contradiction is told and kept; work goes on, because a tenant's containers are not to blame. */
-  const takeAuditHead = (head: Signed): void => {
-    auditHeads.take(head).catch((error: unknown) => {
-      const isSplit = error instanceof AuditSplitError
-      logger.error({ error }, isSplit ? error.message : 'an audit head cannot be taken')
-    })
-  }
+  const takeAuditHead = (head: Signed): void => keepHead(head, { auditHeads, logger })
   const takeRefill = (wanted: number): void => {
     if (wanted === 0 || refilling || refill) return
     refilling = true
@@ -249,4 +241,26 @@ export function createPeerControl(
       await link.stop(options)
     },
   }
+}
+
+/** A contradiction is told and kept; work goes on, because a tenant's containers are not to blame. */
+function keepHead(
+  head: Signed,
+  { auditHeads, logger }: Pick<PeerControlComponents, 'auditHeads' | 'logger'>,
+): void {
+  auditHeads.take(head).catch((error: unknown) => {
+    const isSplit = error instanceof AuditSplitError
+    logger.error({ error }, isSplit ? error.message : 'an audit head cannot be taken')
+  })
+}
+
+type ListsMessage = Extract<DownMessage, { readonly type: 'lists' }>
+
+function takeSigned(
+  offered: ListsMessage,
+  { lists, logger }: Pick<PeerControlComponents, 'lists' | 'logger'>,
+): void {
+  lists.take(offered).catch((error: unknown) => {
+    logger.error({ error }, 'the coordinator sent a list that cannot be taken')
+  })
 }

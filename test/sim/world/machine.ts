@@ -90,6 +90,11 @@ export class Machine {
   }
 }
 
+function reasonOf(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason
+  return reason instanceof Error ? reason : new Error(String(reason))
+}
+
 class MachineLife implements Life {
   readonly #machine: Machine
   readonly #listeners: ((how: 'killed' | 'power') => void)[] = []
@@ -151,7 +156,7 @@ class MachineLife implements Life {
   }
 
   #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (signal?.aborted) return Promise.reject(reasonOf(signal))
     const { timeline } = this.#machine
     return new Promise((resolve, reject) => {
       const wake = timeline.after(ms, () => {
@@ -162,7 +167,7 @@ class MachineLife implements Life {
       })
       const stop = (): void => {
         timeline.callOff(wake)
-        reject(signal?.reason)
+        reject(reasonOf(signal))
       }
       signal?.addEventListener('abort', stop, { once: true })
     })

@@ -11,6 +11,8 @@ const stepsAMoment = 16
 /** A turn of Node's own loop costs a system call: it is taken now and then. */
 const momentsATurn = 32
 
+const nextStep = Promise.resolve()
+
 /** Something that will happen; `run` is dropped when it is called off. */
 export type Planned = {
   readonly atMs: number
@@ -50,7 +52,7 @@ export class Timeline {
       if (!first || first.atMs > untilMs) break
       this.#nowMs = first.atMs
       this.#moment()
-      for (let step = 0; step < stepsAMoment; step++) await undefined
+      for (let step = 0; step < stepsAMoment; step++) await nextStep
       if (++moments % momentsATurn === 0) await settled()
     }
     this.#nowMs = untilMs
