@@ -28,7 +28,7 @@ import { SessionRefusedError } from './errors.ts'
 import { createHouseholdDoor, type HouseholdLimits } from './household-door.ts'
 import { createKeyPool } from './key-pool.ts'
 import { createMeasuredLinks } from './measured-links.ts'
-import { type OpenAllocation, PeerState } from './peer-state.ts'
+import { type OpenAllocation, type PeerFacts, PeerState } from './peer-state.ts'
 import { type Session, type SessionNumbers, serveSession } from './session.ts'
 
 /** A cache's answers. */
@@ -107,13 +107,13 @@ const awayMax = 20_000
 
 export function createSessions(numbers: SessionNumbers, components: SessionsComponents): Sessions {
   const { mesh, clock, nowMs, network, openAllocation, householdOf, desk, logger } = components
-  const { chefOf } = components
   const door = createHouseholdDoor(components.householdLimits)
   const nodes = new Map<PeerId, PeerState>()
   const caches = new Map<PeerId, PeerState>()
   const open = new Map<PeerId, Session>()
   const serving = new Set<Promise<void>>()
   const links = createMeasuredLinks()
+  const about = { ...standingsOf(desk), chefOf: components.chefOf, measuredLink: links.of }
   let isStopping = false
 
   const stateOf = (peer: PeerId): PeerState | undefined => nodes.get(peer) ?? caches.get(peer)
@@ -128,9 +128,7 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
     pool.offer(hello.keys, 'hello')
     const [all, other] = hello.role === 'cache' ? [caches, nodes] : [nodes, caches]
     const known = all.get(peer)
-    const { banned, standing, reliability } = desk
-    const about = { standing, chefOf, reliability, measuredLink: links.of }
-    const state = known ?? new PeerState(peer, hello.role, banned, about)
+    const state = known ?? new PeerState(peer, hello.role, desk.banned, about)
     const strangers = state.takeHello(hello, openAllocation)
     if (hello.role === 'node') door.enter(householdOf(observedAddr), state)
     state.takeWhereabouts(hello, desk.isJudge)
@@ -246,6 +244,10 @@ export function createSessions(numbers: SessionNumbers, components: SessionsComp
       await Promise.all(serving)
     },
   }
+}
+
+function standingsOf({ standing, reliability }: SessionDesk): PeerFacts {
+  return { standing, reliability }
 }
 
 type Saying = Readonly<{ desk: SessionDesk; logger: Logger }>

@@ -131,7 +131,6 @@ export function createPeerControl(
     takeSigned(offered, { lists, logger })
     if (offered.banNews) void bans.take(offered.banNews, coordinator)
   }
-  const takeAuditHead = (head: Signed): void => keepHead(head, { auditHeads, logger })
   const takeRefill = (wanted: number): void => {
     if (wanted === 0 || refilling || refill) return
     refilling = true
@@ -198,7 +197,7 @@ export function createPeerControl(
             time.take(welcome.timeMs, sentMs)
             init.onSecret(welcome.dhtSecret)
             await lists.take(welcome)
-            if (welcome.auditHead) takeAuditHead(welcome.auditHead)
+            if (welcome.auditHead) keepHead(welcome.auditHead, { auditHeads, logger })
             await handlers.onUp?.(welcome, sentMs)
           },
           beat() {
@@ -220,7 +219,7 @@ export function createPeerControl(
           },
           onMessage(message) {
             if (message.type === 'lists') takeLists(message)
-            else if (message.type === 'audit-head') takeAuditHead(message.head)
+            else if (message.type === 'audit-head') keepHead(message.head, { auditHeads, logger })
             else handlers.onMessage(message)
           },
           onDown: () => handlers.onDown?.(),
