@@ -29,6 +29,8 @@ export type GroupsComponents = Readonly<{
   logger: Logger
   /** Wall-clock time, for the times that are shown. */
   wallNowMs?: () => number
+  /** UUIDs of new groups; a simulation repeats them. */
+  newId?: () => string
   /** An organization's own quota, where it has one. */
   quotaOf?: (organizationId: string) => number | undefined
 }>
@@ -51,6 +53,7 @@ class GroupBook implements Groups {
   readonly #sealer: Sealer
   readonly #logger: Logger
   readonly #wallNowMs: () => number
+  readonly #newId: () => string
   readonly #quotaOf: (organizationId: string) => number | undefined
   readonly #records: Collection<GroupRecord>
   readonly #byId: Map<GroupId, GroupRecord>
@@ -62,14 +65,16 @@ class GroupBook implements Groups {
 
   constructor(
     { replicasQuota }: GroupsInit,
-    { sealer, logger, wallNowMs = Date.now, quotaOf = () => undefined }: GroupsComponents,
+    components: GroupsComponents,
     records: Collection<GroupRecord>,
     byId: Map<GroupId, GroupRecord>,
   ) {
+    const { sealer, logger, wallNowMs = Date.now, quotaOf = () => undefined } = components
     this.#replicasQuota = replicasQuota
     this.#sealer = sealer
     this.#logger = logger
     this.#wallNowMs = wallNowMs
+    this.#newId = components.newId ?? randomUUID
     this.#quotaOf = quotaOf
     this.#records = records
     this.#byId = byId
@@ -84,7 +89,7 @@ class GroupBook implements Groups {
     const { organizationId } = scope
     this.#pending.set(reserved, { organizationId, replicas: input.replicas })
     try {
-      const id = randomUUID() as GroupId
+      const id = this.#newId() as GroupId
       const record = newRecord({ id, scope, input, nowMs: this.#wallNowMs(), seal: this.#seal(id) })
       await this.#write(record)
       return record

@@ -12,7 +12,7 @@ import { nowMs, orderFixture } from '../orders/orders.fixture.ts'
 import { createSigner } from '../signing/index.ts'
 import { askPulse, createPulseKeeper, servePulse } from './index.ts'
 
-const signal = AbortSignal.timeout(30_000)
+const soon = () => ({ signal: AbortSignal.timeout(10_000) })
 const codeOf = (work: () => unknown): string => {
   try {
     return String(work())
@@ -95,21 +95,21 @@ describe('pulses', () => {
       const [asker, teller] = [await street.host(), await street.host()]
       const clock = new FakeClock(0)
       const stop = await servePulse({ mesh: teller, pulses, clock })
-      const connection = await dialPeer(asker, addressOf(teller), { signal })
-      expect(await askPulse(connection, { signal })).to.deep.equal({})
+      const connection = await dialPeer(asker, addressOf(teller), soon())
+      expect(await askPulse(connection, soon())).to.deep.equal({})
       pulses.take(f.signPulse({ number: 3 }))
-      const { pulse } = await askPulse(connection, { signal })
+      const { pulse } = await askPulse(connection, soon())
       expect(pulse).to.deep.equal(f.signPulse({ number: 3 }))
       let answered = 2
       for (let more = 0; more < 20; more++) {
-        await askPulse(connection, { signal }).then(
+        await askPulse(connection, soon()).then(
           () => answered++,
           () => undefined,
         )
       }
       expect(answered).to.equal(10)
       await clock.advance(4_000)
-      expect(await askPulse(connection, { signal })).to.have.property('pulse')
+      expect(await askPulse(connection, soon())).to.have.property('pulse')
       await stop()
     })
 
@@ -118,11 +118,11 @@ describe('pulses', () => {
       const pulses = createPulseKeeper({ ...f, logger: silentLogger })
       const [liar, teller] = [await street.host(), await street.host()]
       const stop = await servePulse({ mesh: teller, pulses, clock: systemClock })
-      const connection = await dialPeer(liar, addressOf(teller), { signal })
-      const stream = await connection.newStream('/potluck/pulse/1', { signal })
+      const connection = await dialPeer(liar, addressOf(teller), soon())
+      const stream = await connection.newStream('/potluck/pulse/1', soon())
       stream.send(new Uint8Array(randomBytes(5_000)))
       await new Promise((resolve) => stream.addEventListener('close', resolve, { once: true }))
-      expect(await askPulse(connection, { signal })).to.deep.equal({})
+      expect(await askPulse(connection, soon())).to.deep.equal({})
       await stop()
     })
   })

@@ -38,6 +38,7 @@ export type SimCoordinatorInit = Readonly<{
   internet: SimNetwork
   disk: Disk
   caches: readonly PeerId[]
+  random: () => number
 }>
 
 const sealer = createSealer([{ id: '00000001', key: Buffer.alloc(32, 7) }])
@@ -81,7 +82,7 @@ export class SimCoordinator {
   }
 
   async start(): Promise<void> {
-    const { machine, identity, orderSigner, network, internet, caches } = this.#init
+    const { machine, identity, orderSigner, network, internet, caches, random } = this.#init
     const life = machine.begin()
     this.#life = life
     const { clock } = life
@@ -95,7 +96,7 @@ export class SimCoordinator {
     const nowMs = (): number => time.nowMs()
     const groups = await createGroups(
       { replicasQuota: 1_000_000 },
-      { store, sealer, logger, wallNowMs: wallMs },
+      { store, sealer, logger, wallNowMs: wallMs, newId: () => uuidOf(random) },
     )
     const lists: Lists = await openLists(
       { caches },
@@ -175,4 +176,21 @@ export class SimCoordinator {
     if (!this.#groups || !this.isUp) throw new Error('the coordinator is down')
     return this.#groups
   }
+}
+
+/** Version 4, drawn from the seed: where a slot is looked for first depends on its group's id. */
+function uuidOf(random: () => number): string {
+  const bytes = Buffer.from(Array.from({ length: 16 }, () => Math.floor(random() * 256)))
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return [
+    [0, 8],
+    [8, 12],
+    [12, 16],
+    [16, 20],
+    [20, 32],
+  ]
+    .map(([a, b]) => hex.slice(a, b))
+    .join('-')
 }

@@ -111,7 +111,7 @@ export class Simulation {
             network,
             internet,
           },
-          ...{ orderSigner: createSigner(orderSeed), caches: [cacheIdentity.peer] },
+          ...{ orderSigner: createSigner(orderSeed), caches: [cacheIdentity.peer], random },
           disk: new Disk({ random }),
         })
         const nodes = homes.slice(0, init.nodes).map((identity, at) => {
