@@ -5,11 +5,15 @@ import { startApi } from './api/api.fixture.ts'
 import { createHealth } from './health.ts'
 
 describe('coordinator: health', () => {
-  const healthOf = (put: () => Promise<void>, { settled = true, nowMs = (): number => 0 } = {}) =>
+  const healthOf = (
+    put: () => Promise<void>,
+    { settled = true, inForce = true, nowMs = (): number => 0 } = {},
+  ) =>
     createHealth({
       store: { put },
       clock: { ...systemClock, nowMs, sleep: () => new Promise(() => undefined) },
       settled: () => settled,
+      inForce: () => inForce,
     })
   const ask = async (health: ReturnType<typeof healthOf>) => {
     const { app } = await startApi({ health })
@@ -30,7 +34,7 @@ describe('coordinator: health', () => {
     const { status, body } = await ask(healthOf(async () => undefined, { settled: false }))
     expect([status, body]).to.deep.equal([
       200,
-      { status: 'settling', store_writable: true, settled: false },
+      { status: 'settling', store_writable: true, settled: false, in_force: true },
     ])
   })
 
@@ -38,7 +42,14 @@ describe('coordinator: health', () => {
     const failing = healthOf(() => Promise.reject(new Error('no space left')))
     expect(await ask(failing)).to.deep.equal({
       status: 503,
-      body: { status: 'unavailable', store_writable: false, settled: true },
+      body: { status: 'unavailable', store_writable: false, settled: true, in_force: true },
+    })
+  })
+
+  it('is not ready when it may order nothing', async () => {
+    expect(await ask(healthOf(async () => undefined, { inForce: false }))).to.deep.equal({
+      status: 503,
+      body: { status: 'unavailable', store_writable: true, settled: true, in_force: false },
     })
   })
 
@@ -47,6 +58,7 @@ describe('coordinator: health', () => {
       store: { put: () => new Promise(() => undefined) },
       clock: { ...systemClock, sleep: async () => undefined },
       settled: () => true,
+      inForce: () => true,
     })
     expect(await health.readiness()).to.include({ storeWritable: false })
   })

@@ -12,7 +12,14 @@ export function createHealth({
   store,
   clock,
   settled,
-}: Readonly<{ store: Pick<Store, 'put'>; clock: Clock; settled: () => boolean }>): Health {
+  inForce,
+}: Readonly<{
+  store: Pick<Store, 'put'>
+  clock: Clock
+  settled: () => boolean
+  /** False: it was deposed, or runs on an old backup, and may order nothing. */
+  inForce: () => boolean
+}>): Health {
   let probedMs = Number.NEGATIVE_INFINITY
   let writable: Promise<boolean> = Promise.resolve(true)
 
@@ -37,7 +44,7 @@ export function createHealth({
         probedMs = clock.nowMs()
         writable = probe()
       }
-      return { storeWritable: await writable, settled: settled() }
+      return { storeWritable: await writable, settled: settled(), inForce: inForce() }
     },
   }
 }

@@ -177,7 +177,10 @@ export async function run(
     },
   )
   stack.defer(stopHelper)
-  const health = createHealth({ store, clock, settled: () => plane.settled })
+  const health = createHealth({
+    ...{ store, clock, settled: () => plane.settled },
+    inForce: () => plane.authority.doubt === undefined,
+  })
   const requests = createApiRequests()
   const api = await createApi({
     ...{ health, onAnswered: requests.add },

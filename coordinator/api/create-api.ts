@@ -68,7 +68,7 @@ export async function createApi({
   settings: given,
   checkWrite = () => undefined,
   admin,
-  health = { readiness: async () => ({ storeWritable: true, settled: true }) },
+  health = { readiness: async () => ({ storeWritable: true, settled: true, inForce: true }) },
   onAnswered = () => undefined,
   ...parts
 }: CreateApiInit): Promise<FastifyInstance> {

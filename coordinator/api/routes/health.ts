@@ -10,6 +10,8 @@ export type Readiness = Readonly<{
   storeWritable: boolean
   /** False during the reconnect window: all is answered, but nothing silent is replaced yet. */
   settled: boolean
+  /** False: another coordinates, or this one runs on an old backup; nothing is ordered. */
+  inForce: boolean
 }>
 
 export interface Health {
@@ -31,6 +33,9 @@ const ReadinessSchema = Type.Object(
     store_writable: Type.Boolean(),
     settled: Type.Boolean({
       description: 'false while nodes reconnect after a restart: silent ones are not replaced yet',
+    }),
+    in_force: Type.Boolean({
+      description: 'false when it was deposed or runs on an old backup: its operator has to act',
     }),
   },
   { title: 'Readiness' },
@@ -58,10 +63,11 @@ export function healthRoutes(app: ApiInstance, health: Health): void {
       },
     },
     async (_request, reply) => {
-      const { storeWritable, settled } = await health.readiness()
-      const status = storeWritable ? (settled ? 'ready' : 'settling') : 'unavailable'
-      reply.code(storeWritable ? 200 : 503)
-      return { status, store_writable: storeWritable, settled } as const
+      const { storeWritable, settled, inForce } = await health.readiness()
+      const isAble = storeWritable && inForce
+      const status = isAble ? (settled ? 'ready' : 'settling') : 'unavailable'
+      reply.code(isAble ? 200 : 503)
+      return { status, store_writable: storeWritable, settled, in_force: inForce } as const
     },
   )
 }
