@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { TSchema } from 'typebox'
 import { type AddressPolicy, checkTenantHost } from '../../protocol/address/index.ts'
 import { PotluckError } from '../../protocol/errors.ts'
-import { scheduleProblem } from '../groups/index.ts'
+import { scheduleProblem } from '../scaling/index.ts'
 import {
   LivenessProbeSchema,
   LoggingSchema,

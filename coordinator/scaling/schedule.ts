@@ -28,7 +28,7 @@ const monthNames = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ')
 const dayNames = 'sun mon tue wed thu fri sat'.split(' ')
 
 type Field = Readonly<{ name: string; min: number; max: number; names?: readonly string[] }>
-const fields: readonly [Field, Field, Field, Field, Field] = [
+export const scheduleFields: readonly [Field, Field, Field, Field, Field] = [
   { name: 'minute', min: 0, max: 59 },
   { name: 'hour', min: 0, max: 23 },
   { name: 'day of month', min: 1, max: 31 },
@@ -36,13 +36,18 @@ const fields: readonly [Field, Field, Field, Field, Field] = [
   { name: 'day of week', min: 0, max: 7, names: dayNames },
 ]
 
+/** The texts of a schedule's fields, however many they are. */
+export function fieldsOf(text: string): readonly string[] {
+  return text.trim().split(/[\t ]+/)
+}
+
 /** @throws {ScheduleInvalidError} */
 export function parseSchedule(text: string): Schedule {
-  const parts = text.trim().split(/\s+/)
+  const parts = fieldsOf(text)
   if (parts.length !== 5) {
     throw new ScheduleInvalidError(text, `it has ${parts.length} fields; give five`)
   }
-  const [minutes, hours, days, months, weekdays] = fields.map((field, at) =>
+  const [minutes, hours, days, months, weekdays] = scheduleFields.map((field, at) =>
     readField(parts[at] ?? '', field, text),
   ) as [Set<number>, Set<number>, Set<number>, Set<number>, Set<number>]
   return {
@@ -53,7 +58,8 @@ export function parseSchedule(text: string): Schedule {
   }
 }
 
-function readField(text: string, field: Field, whole: string): Set<number> {
+/** The values that a field names. @param whole the schedule, for the error @throws {ScheduleInvalidError} */
+export function readField(text: string, field: Field, whole: string): Set<number> {
   const values = new Set<number>()
   const fail = (problem: string): never => {
     throw new ScheduleInvalidError(whole, `${field.name} ${problem}`)
@@ -68,8 +74,10 @@ function readField(text: string, field: Field, whole: string): Set<number> {
   for (const item of text.split(',')) {
     const [range = '', stepText, ...more] = item.split('/')
     if (more.length > 0) fail(`has more than one step: ${item}`)
-    const step = stepText === undefined ? 1 : Number(stepText)
-    if (!Number.isInteger(step) || step < 1) fail(`has the step ${stepText}; give a number from 1`)
+    const step = stepText === undefined ? 1 : /^\d+$/.test(stepText) ? Number(stepText) : 0
+    if (stepText !== undefined && (step < 1 || step > field.max)) {
+      fail(`has the step ${stepText}; give a number from 1 to ${field.max}`)
+    }
     const [first = '', last, ...rest] = range.split('-')
     if (rest.length > 0) fail(`has no such range: ${range}`)
     const from = range === '*' ? field.min : read(first)

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { scheduleProblem } from './schedule.ts'
+import { scheduleProblem } from './schedule-problem.ts'
 
-describe('coordinator/groups: schedules', () => {
+describe('coordinator/scaling: what is wrong with a schedule', () => {
   it('takes what crontab takes', () => {
     for (const schedule of [
       '* * * * *',
