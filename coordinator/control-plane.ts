@@ -107,9 +107,9 @@ export interface ControlPlane {
     slots: SlotBook['slots']
     stats: ReconcilerStats
   }>
-  /** Whether a peer is connected as a node or a cache of this network. */
   /** What runs now and is not booked yet. */
   accrued: Metering['accrued']
+  /** Whether a peer is connected as a node or a cache of this network. */
   isMember(peer: PeerId): boolean
   /** For operators. */
   nodes(): readonly NodeListing[]

@@ -90,11 +90,11 @@ export type ReconcilerComponents = Readonly<{
   groups: Pick<Groups, 'all' | 'byId' | 'forgetDeleted'>
   /** Whether a security review keeps the group from new instances. */
   isHeld: (group: GroupId) => boolean
-  /** Coordinator's time. */
   /** Absent: nothing is recorded, as in tests. */
   audit?: AuditRecorder
   /** Absent: nothing is charged, as in tests. */
   metering?: Pick<Metering, 'look' | 'end'>
+  /** Coordinator's time. */
   nowMs: () => number
   wallMs: () => number
   clock: Clock

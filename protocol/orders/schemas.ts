@@ -141,12 +141,12 @@ export const AllocationSecretsSchema = Type.Object({
 })
 export type AllocationSecrets = Static<typeof AllocationSecretsSchema>
 
-/** The order to end an epoch of a slot now. */
 /** The reason of a revocation after which an order for the same group's next version follows. */
 export const newerVersionReason = 'a newer version'
 /** Of a group that had to make room. */
 export const preemptedReason = 'preempted by a group of higher priority'
 
+/** The order to end an epoch of a slot now. */
 export const RevocationSchema = Type.Object({
   v: version,
   network: NetworkIdSchema,

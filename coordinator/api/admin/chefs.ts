@@ -8,6 +8,7 @@ import {
   about,
   done,
   listOf,
+  NamedSchema,
   name,
   readProblems,
   timeOf,
@@ -21,7 +22,6 @@ const ChefSchema = Type.Object({
   nodes: Type.Array(Type.String({ description: 'A peer id.' })),
   created_at: TimeSchema,
 })
-const CreateSchema = Type.Object({ name: NameSchema }, { additionalProperties: false })
 const ClaimSchema = Type.Object({
   id: UuidSchema,
   chef: NameSchema,
@@ -71,7 +71,7 @@ export function chefRoutes(app: ApiInstance, context: AdminContext): void {
     {
       schema: {
         ...about('create_chef', 'Create a chef'),
-        body: CreateSchema,
+        body: NamedSchema,
         response: { 201: ChefSchema, ...writeProblems },
       },
     },

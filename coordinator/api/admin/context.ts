@@ -6,6 +6,7 @@ import { ProblemSchema } from '../problems.ts'
 import type { BanRoutesContext } from '../routes/admin/bans.ts'
 import type { SecurityRoutesContext } from '../routes/admin/security.ts'
 import { bodyProblems, commonProblems, type RouteContext } from '../routes/context.ts'
+import { NameSchema } from '../schemas/fields.ts'
 
 /** Something that an operator changed, or tried to. Holds no secret: bodies and answers are not told. */
 export type AdminAct = Readonly<{
@@ -37,6 +38,9 @@ export function about(operation: string, summary: string) {
 export function listOf<S extends TSchema>(item: S) {
   return Type.Object({ items: Type.Array(item) })
 }
+
+/** What is made under a name alone. */
+export const NamedSchema = Type.Object({ name: NameSchema }, { additionalProperties: false })
 
 /** A date for people and programs. */
 export function timeOf(ms: number): string {

@@ -8,6 +8,7 @@ import {
   about,
   done,
   listOf,
+  NamedSchema,
   name,
   readProblems,
   timeOf,
@@ -21,7 +22,6 @@ const ProjectSchema = Type.Object({
   container_groups: Type.Integer({ minimum: 0 }),
   created_at: TimeSchema,
 })
-const CreateSchema = Type.Object({ name: NameSchema }, { additionalProperties: false })
 const CollectionParams = Type.Object({ organization: name })
 const Params = Type.Object({ organization: name, project: name })
 
@@ -64,7 +64,7 @@ export function projectRoutes(app: ApiInstance, { tenants, groups, queues }: Adm
       schema: {
         ...about('create_project', 'Create a project'),
         params: CollectionParams,
-        body: CreateSchema,
+        body: NamedSchema,
         response: { 201: ProjectSchema, ...writeProblems },
       },
     },

@@ -8,6 +8,7 @@ import {
   about,
   done,
   listOf,
+  NamedSchema,
   name,
   readProblems,
   timeOf,
@@ -26,7 +27,6 @@ const UserSchema = Type.Object({
   memberships: Type.Array(MemberSchema),
   created_at: TimeSchema,
 })
-const CreateSchema = Type.Object({ name: NameSchema }, { additionalProperties: false })
 const SetRoleSchema = Type.Object({ role: RoleSchema }, { additionalProperties: false })
 const Params = Type.Object({ user: name })
 const MemberParams = Type.Object({ organization: name, user: name })
@@ -58,7 +58,7 @@ export function userRoutes(app: ApiInstance, context: AdminContext): void {
     {
       schema: {
         ...about('create_user', 'Create a user'),
-        body: CreateSchema,
+        body: NamedSchema,
         response: { 201: UserSchema, ...writeProblems },
       },
     },
